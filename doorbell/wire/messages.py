@@ -1,0 +1,211 @@
+"""The messages of the wire contract, version 1, as frozen models with limits.
+
+Readers ignore unknown fields, writers write every field. Every limit says where it comes from; together they keep a
+``desired`` with everything in it under ``MAX_PAYLOAD_BYTES``.
+
+Additions to the contract, all optional and ignored by readers that do not know them: ``Event.seq`` (the device's own
+rising number: tells an ``ok`` from before a press from one after it, whatever the clocks do) and ``Ring.who`` and
+``Ring.mine`` (so that a volunteer need not wonder whether another has gone).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+
+from doorbell.ids import AlarmId, DeviceId, EventId
+
+MAX_PAYLOAD_BYTES = 8 * 1024
+"""Wire contract: no payload is larger."""
+STORED_COUNT = 32
+"""Receipts kept in a desired: the contract asks for at least this many (about 1.3 KiB)."""
+MAX_STORED = 64
+MAX_IN_FLIGHT = 16
+"""Events a device sends before it waits for receipts: below ``STORED_COUNT``, so no receipt is pushed out unseen."""
+MAX_RINGS = 8
+"""Alarms that one bell shows at once: 8 x 560 bytes at the longest; the most urgent come first, the rest follow."""
+MAX_PEERS = 16
+MAX_RINGING = 32
+"""Alarm ids that a reported may carry: more than a bell can ever be asked to ring."""
+
+
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+"""A Pi without a clock says 1970; a year outside these is a broken sender, and keeps arithmetic on times total."""
+
+
+def _to_utc_ms(value: datetime) -> datetime:
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"year {value.year} is outside {FIRST_YEAR} to {LAST_YEAR}")
+    value = value.astimezone(UTC)
+    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+
+
+def format_time(value: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, the wire's only form of a time."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+
+
+WireTime = Annotated[
+    AwareDatetime, AfterValidator(_to_utc_ms), PlainSerializer(format_time, return_type=str, when_used="json")
+]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+"""40 characters: what a voice says in one breath; 120 bytes of UTF-8 in Chinese."""
+Place = Annotated[str, StringConstraints(max_length=60)]
+Firmware = Annotated[str, StringConstraints(max_length=40)]
+
+
+class EventType(StrEnum):
+    """What can happen at a device."""
+
+    HELP = "help"
+    OK = "ok"
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    DONE = "done"
+    TEST = "test"
+    FAULT = "fault"
+
+
+class ClockState(StrEnum):
+    """Whether the device's wall clock has been set by NTP since boot."""
+
+    SYNCED = "synced"
+    UNSYNCED = "unsynced"
+
+
+class Stage(StrEnum):
+    """How far help has come, as far as it is committed. ``RECEIVED`` is for panels only, ``ARRIVED`` shows on both."""
+
+    RECEIVED = "received"
+    RINGING = "ringing"
+    ACCEPTED = "accepted"
+    ARRIVED = "arrived"
+
+
+class AlarmKind(StrEnum):
+    """Why somebody is called. ``TEST`` rings no chime."""
+
+    HELP = "help"
+    CHECKIN = "checkin"
+    TECHNICAL = "technical"
+    REQUEST = "request"
+    TEST = "test"
+
+
+class Coverage(StrEnum):
+    """Would somebody hear a press made now? ``THIN``: one bell only."""
+
+    COVERED = "covered"
+    THIN = "thin"
+    UNCOVERED = "uncovered"
+
+
+class Presence(StrEnum):
+    """The plain-text payloads of the ``online`` topic: birth and last will."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class WireModel(BaseModel):
+    """Frozen; unknown fields are ignored, so that old readers understand new writers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null", allow_inf_nan=False)
+
+
+class Event(WireModel):
+    """Something that happened at a device, once, with an id; sent again until ``desired.stored`` names it."""
+
+    id: EventId
+    type: EventType
+    at: WireTime
+    age_ms: Annotated[int, Field(ge=0, le=10 * 365 * 86_400_000)]
+    """How long ago it happened by the monotonic clock, in ms, computed anew at every send. Ten years at most."""
+    clock: ClockState
+    alarm: AlarmId | None = None
+    detail: dict[str, Any] | None = None
+    seq: Annotated[int, Field(ge=0, lt=2**53)] | None = None
+    """The device's own count of events, rising over restarts; None from devices that do not count."""
+
+
+class PanelAlarm(WireModel):
+    """The household's open alarm as the elder may see it: never more than is committed."""
+
+    id: AlarmId
+    stage: Stage
+    who: Label | None = None
+    since: WireTime
+
+
+class Panel(WireModel):
+    """What an elder's panel should show."""
+
+    alarm: PanelAlarm | None = None
+    coverage: Coverage = Coverage.UNCOVERED
+
+
+class Ring(WireModel):
+    """An alarm that a bell should show now: sounding while ``stage`` is ``ringing``, silent afterwards."""
+
+    alarm: AlarmId
+    kind: AlarmKind
+    from_: Annotated[DeviceId, Field(alias="from")]
+    label: Label
+    place: Place = ""
+    raised_at: WireTime
+    stage: Stage
+    presses: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    who: Label | None = None
+    mine: bool = False
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+
+class DeviceSettings(WireModel):
+    """What the relay may set on a device. Absent means: the device's own default."""
+
+    volume: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Per cent. An alarm is never silenced by it: devices sound alarms at 40 % at least."""
+    language: Annotated[str, StringConstraints(max_length=16)] | None = None
+    report_interval_s: Annotated[int, Field(ge=5, le=3600)] | None = None
+
+
+class Desired(WireModel):
+    """The whole state that the relay wants of one device. Retained; a lower ``rev`` than the last is ignored."""
+
+    rev: Annotated[int, Field(ge=0, lt=2**53)]
+    stored: Annotated[tuple[EventId, ...], Field(max_length=MAX_STORED)] = ()
+    panel: Panel | None = None
+    rings: Annotated[tuple[Ring, ...], Field(max_length=MAX_RINGS)] = ()
+    peers: Annotated[tuple[DeviceId, ...], Field(max_length=MAX_PEERS)] = ()
+    settings: DeviceSettings = DeviceSettings()
+
+
+class Health(WireModel):
+    """How a device is; None where it cannot be measured."""
+
+    cpu_c: float | None = None
+    wifi_dbm: int | None = None
+    undervoltage: bool | None = None
+    disk_free_mb: int | None = None
+    battery_pct: int | None = None
+
+
+class Reported(WireModel):
+    """What a device has made of its desired state; also its heartbeat. Retained."""
+
+    rev: Annotated[int, Field(ge=0, lt=2**53)]
+    """The newest desired that the device has applied; 0 before the first."""
+    ringing: Annotated[tuple[AlarmId, ...], Field(max_length=MAX_RINGING)] = ()
+    """Alarms whose chime has really started."""
+    firmware: Firmware
+    clock: ClockState
+    outbox: Annotated[int, Field(ge=0)] = 0
+    uptime_s: Annotated[int, Field(ge=0)] = 0
+    next_in_s: Annotated[int, Field(ge=1, le=86_400)] = 60
+    health: Health = Health()
