@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 ARGS ?=
+SEEDS ?= 2000
+CODE := $(wildcard doorbell device relay sim tests bench tools)
 
 .DEFAULT_GOAL := help
 
@@ -19,9 +21,49 @@ setup: $(STAMP) ## install everything, pinned by hash, into .venv (does nothing 
 $(STAMP): requirements.lock pyproject.toml tools/bootstrap.txt tools/setup.sh
 	@PYTHON="$(PYTHON)" tools/setup.sh $@
 
+.PHONY: demo
+demo: setup ## a small neighbourhood, live in the terminal; ARGS="--story" plays and checks it without a person
+	@$(BIN)/doorbell-sim demo $(ARGS)
+
+.PHONY: test
+test: setup test-deps check test-fast ## what must pass before a commit: check and the everyday tests
+
+.PHONY: check
+check: setup ## format, lint, types, layers
+	@$(BIN)/ruff format --check --quiet $(CODE) || { $(BIN)/ruff format --diff $(CODE); exit 1; }
+	@$(BIN)/ruff check --quiet $(CODE)
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: test-fast
+test-fast: setup ## the everyday tests alone; ARGS="-k panel" chooses
+	@$(BIN)/pytest -q -n 2 -m "not slow" $(ARGS)
+
+.PHONY: test-slow
+test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker matrix
+	@$(BIN)/doorbell-sim storm --seeds $(SEEDS)
+	@$(BIN)/pytest -q -m slow $(ARGS)
+
+.PHONY: test-deps
+test-deps: ## Debian packages that only tests need: a second broker, a real player
+	@tools/apt.sh mosquitto alsa-utils
+
+.PHONY: format
+format: setup ## write the format that check wants
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix $(CODE)
+
 .PHONY: lock
-lock: setup ## choose package versions anew and write requirements.lock
+lock: setup ## write requirements.lock after a change of pyproject.toml; ARGS="--upgrade" takes newer versions
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --no-header \
-	  --upgrade pyproject.toml -o requirements.lock
+	  $(ARGS) pyproject.toml -o requirements.lock
 	@! grep -n '://' requirements.lock
 	@$(MAKE) --no-print-directory setup
+
+.PHONY: bench
+bench: setup ## press to ring, rate, memory, each beside its floor; writes docs/benchmarks.md
+	@$(BIN)/python -m bench.ring $(ARGS)
+
+.PHONY: clean
+clean: ## remove .venv and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

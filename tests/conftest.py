@@ -1,0 +1,55 @@
+"""What every test lives under: no unexpected error in the log, no configuration left behind, reproducible examples."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import settings
+from structlog.typing import EventDict
+
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+ERROR_METHODS = frozenset({"error", "exception", "critical", "fatal"})
+
+
+@pytest.fixture(autouse=True)
+def error_logs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """Every error-level event that the test logs through structlog, from any thread; an unexpected one fails it.
+
+    A program under test may configure structlog itself: the watch stays in front of its processors, loggers are not
+    cached (a cached one would outlive the test), and the configuration of before comes back afterwards.
+    """
+    seen: list[dict[str, Any]] = []
+
+    def watch(_logger: Any, method: str, event: EventDict) -> EventDict:
+        if method in ERROR_METHODS:
+            seen.append(dict(event))
+        return event
+
+    before = structlog.get_config()
+    configure = structlog.configure
+
+    def configure_watched(*, processors: list[Any] | None = None, **options: Any) -> None:
+        rest = before["processors"] if processors is None else processors
+        configure(processors=[watch, *rest], **{**options, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", configure_watched)
+    configure_watched(
+        processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer(bool_as_flag=False)]
+    )
+    try:
+        yield seen
+    finally:
+        configure(**before)
+    if seen and "allow_error_logs" not in request.fixturenames:
+        pytest.fail(f"logged {len(seen)} unexpected error(s), the first: {seen[0]}")
+
+
+@pytest.fixture
+def allow_error_logs(error_logs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Asked for by a test whose subject is an error: the error events so far, to be asserted on."""
+    return error_logs
