@@ -1,0 +1,1 @@
+"""The relay: the service that pairs, times, calls and remembers."""

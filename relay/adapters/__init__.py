@@ -1,0 +1,1 @@
+"""One outside library each. They translate, and decide nothing."""
