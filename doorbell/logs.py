@@ -1,0 +1,95 @@
+"""Logs: a stable event name and fields, one line each, to stderr; ids only, never a person's name.
+
+``json`` is for a service manager, ``console`` for a person at a terminal, ``auto`` chooses by whether stderr is one.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Literal
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+LogFormat = Literal["console", "json", "auto"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+PERSONAL_KEYS = frozenset({"label", "place", "who", "name", "phone", "address", "household_name", "person_name"})
+"""Fields that carry who somebody is or where they live (product: logs carry ids). Their values are never written."""
+
+WITHHELD = "(withheld)"
+
+
+def withhold_personal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A safety net, not a licence: whoever logs such a field has a bug, but it must not become a leak."""
+    for key in PERSONAL_KEYS & event.keys():
+        event[key] = WITHHELD
+    return event
+
+
+def configure_logs(format: LogFormat = "auto", level: LogLevel = "info") -> None:
+    """Set up structlog, and the standard library's logging beneath it, for this process. Call it once, first."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.StackInfoRenderer(),
+        _stamp_ms,
+        withhold_personal,
+    ]
+    last: list[Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        if as_json
+        # plain_traceback: rich would be found and used otherwise, which costs the daemon 170 ms and megabytes
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    # Libraries speak up from warning on; our own programs do not use the standard library's logging.
+    logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+_utc_iso = structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%f", utc=True, key="at")
+
+
+def _stamp_ms(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """``at``: UTC with milliseconds, the same form as on the wire."""
+    event = _utc_iso(logger, method, event)
+    event["at"] = event["at"][:-3] + "Z"
+    return event
+
+
+class LogOnce:
+    """Logs the same complaint (event and fields) once and counts its repeats; not for several threads at once."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self._last: tuple[str, dict[str, object]] | None = None
+        self._repeats = 0
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Log a complaint unless it is the same as the last one; a new one tells how often the old one came again."""
+        if self._last == (event, fields):
+            self._repeats += 1
+            return
+        repeats = self.clear()
+        self._last = (event, fields)
+        self._log.warning(event, **fields, **({"earlier_repeats": repeats} if repeats else {}))
+
+    def clear(self) -> int:
+        """Things are well again: forget the complaint; returns how often it was repeated unlogged."""
+        repeats, self._repeats, self._last = self._repeats, 0, None
+        return repeats

@@ -1,0 +1,148 @@
+"""What a person may set in a TOML file, read once at start; every mistake is told with file, key and remedy.
+
+A settings model is frozen and forbids unknown keys: a misspelt key must not silently keep a default. Paths in a file
+are relative to that file, so that a configuration directory can be moved as a whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo
+from pydantic_core import ErrorDetails
+
+from doorbell.errors import SetupError
+from doorbell.wire import DEFAULT_PREFIX
+
+S = TypeVar("S", bound="Settings")
+
+_BASE = "settings_directory"
+_MAX_FILE_BYTES = 1024 * 1024
+"""A settings file is written by hand; more than 1 MiB is the wrong file."""
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get(_BASE)
+    path = path.expanduser()
+    return path if base is None or path.is_absolute() else base / path
+
+
+FilePathSetting = Annotated[Path, AfterValidator(_beside_the_file)]
+"""A path; a relative one counts from the directory of the settings file. Whether it exists is asked where it is used."""
+
+
+class Settings(BaseModel):
+    """Base of every model of settings: frozen, unknown keys are errors, defaults are checked too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class TlsSettings(Settings):
+    """TLS 1.2 or newer, both sides with certificates: the device's common name is its MQTT user name."""
+
+    ca: FilePathSetting
+    """The authority that has signed the broker's certificate (PEM). No other authority is trusted."""
+    certificate: FilePathSetting | None = None
+    """Our own certificate (PEM); without one only a user name and password tell the broker who we are."""
+    key: FilePathSetting | None = None
+    """The private key of ``certificate`` (PEM, not encrypted: nobody is there to type a passphrase)."""
+    server_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
+    """The name in the broker's certificate, if it is not ``host``."""
+
+
+class MqttSettings(Settings):
+    """How to reach the broker."""
+
+    host: Annotated[str, StringConstraints(min_length=1, max_length=253)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    client_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    """The programs fill it in: a device's id, or a relay's own name. Two clients with one id end each other."""
+    username: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    password_file: FilePathSetting | None = None
+    """A file whose first line is the password; read at every connect. A password itself is never in the settings."""
+    tls: TlsSettings | None = None
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    """The broker sends our last will after 1.5 times this silence; we give the connection up after twice it."""
+    prefix: str = DEFAULT_PREFIX
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    backoff_min_s: Annotated[float, Field(gt=0, le=60)] = 0.5
+    backoff_max_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+
+
+def load_settings(model: type[S], path: Path) -> S:
+    """Read a TOML file into a model.
+
+    Raises ``SetupError`` that names the file, the dotted key (or the line of a syntax error) and what to do.
+    """
+    return parse_settings(model, _read_table(path), path)
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise SetupError(f"{path}: there is no such file; copy the example file there or name another one") from None
+    except OSError as error:
+        raise SetupError(f"{path}: cannot be read ({error.strerror}); check its path and permissions") from None
+    if len(raw) > _MAX_FILE_BYTES:
+        raise SetupError(f"{path}: larger than 1 MiB; is this really a settings file?")
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise SetupError(f"{path}: line {line} is not UTF-8; save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SetupError(f"{path}: not valid TOML: {error}") from None
+
+
+def parse_settings(model: type[S], table: dict[str, Any], path: Path) -> S:
+    """Check a table that was read from ``path`` (which gives relative paths their directory and errors their name)."""
+    try:
+        return model.model_validate(table, context={_BASE: path.absolute().parent})
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=True)
+        raise SetupError("\n".join(f"{path}: {_explain(model, problem)}" for problem in problems)) from None
+
+
+def _explain(model: type[BaseModel], problem: ErrorDetails) -> str:
+    loc = problem["loc"]
+    key = ".".join(map(str, loc)) or "the file"
+    match problem["type"]:
+        case "extra_forbidden":
+            known = _keys_at(model, loc[:-1])
+            close = difflib.get_close_matches(str(loc[-1]), known, n=1)
+            remedy = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known)) or 'nothing'}"
+            return f"{key}: unknown key; {remedy}"
+        case "missing":
+            return f"{key}: missing; add it"
+        case "value_error":
+            return f"{key}: {problem.get('ctx', {}).get('error', problem['msg'])}"
+        case _:
+            return f"{key}: {problem['msg']}, not {_shorten(problem['input'])}"
+
+
+def _keys_at(model: Any, loc: tuple[int | str, ...]) -> list[str]:
+    """The keys that a model knows at a place; [] where the place is no model of ours (a list, a free table)."""
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = getattr(model, "model_fields", {}).get(part)
+        model = None if field is None else _model_in(field.annotation)
+    return list(getattr(model, "model_fields", {}))
+
+
+def _model_in(annotation: Any) -> Any:
+    """The model inside ``M``, ``M | None``, ``tuple[M, ...]`` or ``dict[str, M]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_in(part) for part in getattr(annotation, "__args__", ()))
+    return next((part for part in inner if part is not None), None)
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
