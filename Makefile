@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 ARGS ?=
 SEEDS ?= 2000
-CODE := $(wildcard doorbell device relay sim tests bench tools)
+CODE := $(wildcard doorbell device relay sim tests bench)
 
 .DEFAULT_GOAL := help
 

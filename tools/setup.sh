@@ -8,10 +8,9 @@ python=${PYTHON:-python3}
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-  || die "needs Python 3.11 or newer as '$python'. On Debian: apt-get install python3 python3-venv; or name another: make setup PYTHON=python3.12"
-
 if ! .venv/bin/python -c 'import sys' 2>/dev/null || ! [ -x .venv/bin/pip ]; then
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+    || die "needs Python 3.11 or newer as '$python'. On Debian: apt-get install python3 python3-venv; or name another: make setup PYTHON=python3.12"
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     tools/apt.sh python3-venv
   fi
@@ -24,7 +23,7 @@ say "installing the pinned installer"
 
 say "installing $(grep -c '^[a-z].*==' requirements.lock) locked packages"
 export VIRTUAL_ENV="$PWD/.venv" UV_NO_PROGRESS=1
-# sync removes what the lock does not name, so uv, which the lock does not know, must not live by it: both files are given.
+# sync removes what these files do not name; uv itself is in the second.
 .venv/bin/uv pip sync --quiet --require-hashes requirements.lock tools/bootstrap.txt
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --offline -e .
 touch "$stamp"
