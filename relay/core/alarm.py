@@ -161,6 +161,8 @@ class NoteType(StrEnum):
     CLOSED = "closed"
     CLOCK_STEPPED = "clock_stepped"
     HOOK_FAILED = "hook_failed"
+    WAITING = "waiting"
+    """Nothing but the deadline changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook: the relay POSTs JSON to ``url``. ``secret_file`` holds the key of the signature, never the register."""
+    """A webhook: the relay POSTs JSON to ``url``; ``secret_file`` names the file with the key of the signature."""
 
     id: str
     community: str
@@ -107,12 +107,12 @@ class Register:
     @cached_property
     def bells_of(self) -> Mapping[str, tuple[str, ...]]:
         """Bell ids by person."""
-        return _by(((d.person, d.id) for d in self.devices.values() if d.role is DeviceRole.BELL))
+        return _by((d.person, d.id) for d in self.devices.values() if d.role is DeviceRole.BELL)
 
     @cached_property
     def panels_of(self) -> Mapping[str, tuple[str, ...]]:
         """Panel ids by household."""
-        return _by(((d.household, d.id) for d in self.devices.values() if d.role is DeviceRole.PANEL))
+        return _by((d.household, d.id) for d in self.devices.values() if d.role is DeviceRole.PANEL)
 
     @cached_property
     def groups_of(self) -> Mapping[str, tuple[str, ...]]:
@@ -126,9 +126,7 @@ class Register:
 
     def volunteer_bells(self, household: str) -> tuple[str, ...]:
         """The bells of a household's volunteers, in the order of the pairs."""
-        return tuple(
-            bell for person in self.households[household].volunteers for bell in self.bells_of.get(person, ())
-        )
+        return tuple(bell for person in self.households[household].volunteers for bell in self.bells_of.get(person, ()))
 
     def policy_for(self, household: str, kind: AlarmKind) -> Policy:
         """The policy of a household for a kind: its own, or the product's default."""

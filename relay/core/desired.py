@@ -1,0 +1,138 @@
+"""What a device should show: the content of its desired state, from the register and the open alarms.
+
+Nothing here promises more than the alarms given in say, and the shell gives in committed ones only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from functools import lru_cache
+
+from doorbell.wire import (
+    MAX_RINGS,
+    AlarmKind,
+    Desired,
+    DeviceSettings,
+    Panel,
+    PanelAlarm,
+    Ring,
+    Stage,
+    encode,
+)
+from doorbell.wire.messages import MAX_PEERS
+from relay.core.alarm import Alarm, AlarmStage
+from relay.core.coverage import coverage_of
+from relay.core.register import Device, DeviceRole, Register
+
+_URGENCY = {kind: rank for rank, kind in enumerate(AlarmKind)}
+_SHOWN_ON_PANEL = (AlarmKind.HELP, AlarmKind.CHECKIN)
+
+
+def desired_for(register: Register, device: Device, alarms: Iterable[Alarm], online: Container[str]) -> Desired:
+    """The desired state of a device, without ``rev`` and ``stored``.
+
+    ``alarms``: for a panel the open alarms of its household, for a bell those that call it; others are left out.
+    """
+    if device.role is DeviceRole.PANEL and device.household is not None:
+        return Desired(
+            rev=0,
+            panel=Panel(
+                alarm=panel_alarm(register, device.household, alarms),
+                coverage=coverage_of(register, device.household, online),
+            ),
+            peers=register.volunteer_bells(device.household)[:MAX_PEERS]
+            if device.household in register.households
+            else (),
+            settings=_settings(register, device),
+        )
+    return Desired(
+        rev=0,
+        rings=rings_for(register, device, alarms),
+        peers=_panels_of_volunteer(register, device)[:MAX_PEERS],
+        settings=_settings(register, device),
+    )
+
+
+def panel_alarm(register: Register, household: str, alarms: Iterable[Alarm]) -> PanelAlarm | None:
+    """The household's open alarm as its panel may show it: help before all others."""
+    shown = [a for a in alarms if a.household == household and a.is_open and a.kind in _SHOWN_ON_PANEL]
+    if not shown:
+        return None
+    alarm = min(shown, key=lambda a: (_URGENCY[a.kind], a.raised_at, a.id))
+    match alarm.stage:
+        case AlarmStage.ACCEPTED:
+            stage = Stage.ACCEPTED
+        case AlarmStage.ARRIVED:
+            stage = Stage.ARRIVED
+        case _:
+            stage = Stage.RINGING if alarm.sounding else Stage.RECEIVED
+    return PanelAlarm(id=alarm.id, stage=stage, who=_holder_name(register, alarm), since=alarm.since)
+
+
+def rings_for(register: Register, bell: Device, alarms: Iterable[Alarm]) -> tuple[Ring, ...]:
+    """What a bell should show: ringing first, then the most urgent kind and the oldest; ``MAX_RINGS`` at most."""
+    shown = [ring for alarm in alarms if (ring := _ring(register, bell, alarm)) is not None]
+    shown.sort(key=lambda r: (r.stage is not Stage.RINGING, not r.mine, _URGENCY[r.kind], r.raised_at, r.alarm))
+    return tuple(shown[:MAX_RINGS])
+
+
+def _ring(register: Register, bell: Device, alarm: Alarm) -> Ring | None:
+    if not alarm.is_open or bell.id not in alarm.called:
+        return None
+    holder = alarm.holder
+    mine = holder is not None and holder.person == bell.person
+    if (alarm.stage is AlarmStage.ARRIVED and not mine) or (bell.person in alarm.declined and not mine):
+        return None
+    home = register.households.get(alarm.household)
+    return Ring.model_construct(
+        alarm=alarm.id,
+        kind=alarm.kind,
+        from_=alarm.source,
+        label=home.label if home is not None else alarm.household[:40],
+        place=home.place if home is not None else "",
+        raised_at=alarm.raised_at,
+        stage=Stage(alarm.stage.value),
+        presses=alarm.presses,
+        who=_holder_name(register, alarm),
+        mine=mine,
+    )
+
+
+def _holder_name(register: Register, alarm: Alarm) -> str | None:
+    holder = alarm.holder
+    if holder is None:
+        return None
+    person = register.people.get(holder.person)
+    return person.name if person is not None else holder.person[:40]
+
+
+def _panels_of_volunteer(register: Register, bell: Device) -> tuple[str, ...]:
+    homes = register.households_of_volunteer.get(bell.person or "", ())
+    return tuple(panel for home in homes for panel in register.panels_of.get(home, ()))
+
+
+def _settings(register: Register, device: Device) -> DeviceSettings:
+    community = register.communities.get(device.community)
+    language = community.language if community is not None else None
+    return _shared_settings(device.volume, language, device.report_interval_s)
+
+
+@lru_cache(maxsize=1024)
+def _shared_settings(volume: int | None, language: str | None, interval_s: int | None) -> DeviceSettings:
+    return DeviceSettings(volume=volume, language=language, report_interval_s=interval_s)
+
+
+_HEAD = b'{"rev":0,"stored":[],'
+
+
+def content_of(desired: Desired) -> bytes:
+    """The JSON of a desired state without ``rev`` and ``stored``: what is compared to see whether anything changed."""
+    payload = encode(desired)
+    assert payload.startswith(_HEAD), payload[:40]  # noqa: S101 - our own encoder's order of fields
+    return b"{" + payload[len(_HEAD) :]
+
+
+def payload_of(rev: int, stored: Iterable[str], content: bytes) -> bytes:
+    """The payload to publish: the content with its ``rev`` and receipts in front."""
+    receipts = ",".join(f'"{event_id}"' for event_id in stored)
+    return f'{{"rev":{rev},"stored":[{receipts}],'.encode() + content[1:]

@@ -1,0 +1,141 @@
+"""The desk: which alarm does an event concern, and what does it mean there?
+
+It looks at the event, the device that sent it and the open alarms, and gives a route; it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from doorbell.wire import AlarmKind, Event, EventType
+from relay.core.alarm import Accepted, Alarm, AlarmEvent, Declined, DoneBy, OkPressed, Pressed
+from relay.core.register import Device, DeviceRole, Register
+
+OpenAlarms = Mapping[tuple[str, AlarmKind], Alarm]
+"""The open alarms by household and kind: at most one each."""
+
+_ROLE_OF = {
+    EventType.HELP: DeviceRole.PANEL,
+    EventType.OK: DeviceRole.PANEL,
+    EventType.ACCEPT: DeviceRole.BELL,
+    EventType.DECLINE: DeviceRole.BELL,
+    EventType.DONE: DeviceRole.BELL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseAlarm:
+    """A press with no open alarm: the event's id becomes the alarm's."""
+
+    household: str
+    kind: AlarmKind
+
+
+@dataclass(frozen=True, slots=True)
+class ToAlarms:
+    """The event goes to these open alarms."""
+
+    alarms: tuple[str, ...]
+    event: AlarmEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """The event names an alarm that no relay has heard of: it waits for the press (wire contract, ``peer``)."""
+
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The event is kept, receipted and changes no alarm; ``verdict`` says why or what it was."""
+
+    verdict: str
+    alarm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """The event cannot be used until a person mends the register: kept for a technician, and not receipted."""
+
+    reason: str
+    detail: str
+
+
+Route = RaiseAlarm | ToAlarms | Early | Record | Reject
+
+
+def check_sender(register: Register, community: str, device_id: str, event: Event) -> Device | Reject:
+    """The registered device behind a topic, or why its event cannot be taken."""
+    device = register.devices.get(device_id)
+    if device is None:
+        return Reject("unknown_device", f"{device_id} is not in the register: register it, or take it off the network")
+    if device.community != community:
+        return Reject("wrong_community", f"{device_id} belongs to {device.community}, not to {community}")
+    wanted = _ROLE_OF.get(event.type)
+    if wanted is not None and device.role is not wanted:
+        return Reject("wrong_role", f"{device_id} is a {device.role.value}: it cannot send {event.type.value}")
+    if wanted is DeviceRole.PANEL and device.household not in register.households:
+        return Reject("no_household", f"panel {device_id} belongs to no registered household")
+    return device
+
+
+def route_event(
+    register: Register,
+    device: Device,
+    event: Event,
+    at: datetime,
+    *,
+    open_alarms: OpenAlarms,
+    find: Callable[[str], Alarm | None],
+) -> Route:
+    """Where an event of a checked device goes. ``find`` gives an alarm by its id or by the id of any of its presses."""
+    match event.type:
+        case EventType.HELP:
+            household = device.household or ""
+            alarm = open_alarms.get((household, AlarmKind.HELP))
+            if alarm is None:
+                return RaiseAlarm(household, AlarmKind.HELP)
+            return ToAlarms((alarm.id,), Pressed(device.id, at, event.seq))
+        case EventType.OK:
+            answered = tuple(
+                alarm.id
+                for kind in (AlarmKind.HELP, AlarmKind.CHECKIN)
+                if (alarm := open_alarms.get((device.household or "", kind))) is not None
+            )
+            return ToAlarms(answered, OkPressed(device.id, at, event.seq)) if answered else Record("sign_of_life")
+        case EventType.ACCEPT | EventType.DECLINE | EventType.DONE:
+            return _route_answer(register, device, event, at, find)
+        case EventType.TEST:
+            return Record("test")
+        case EventType.FAULT:
+            return Record("fault")
+        case _:
+            assert_never(event.type)
+
+
+def _route_answer(
+    register: Register, device: Device, event: Event, at: datetime, find: Callable[[str], Alarm | None]
+) -> Route:
+    if event.alarm is None:
+        return Record("no_alarm_named")
+    alarm = find(event.alarm)
+    if alarm is None:
+        return Early(event.alarm)
+    if not alarm.is_open:
+        return Record("closed", alarm.id)
+    person = device.person or device.id
+    home = register.households.get(alarm.household)
+    asked = device.id in alarm.called or (home is not None and person in home.volunteers)
+    if alarm.community != device.community or not asked:
+        return Record("not_called", alarm.id)
+    match event.type:
+        case EventType.ACCEPT:
+            return ToAlarms((alarm.id,), Accepted(person, device.id, at))
+        case EventType.DECLINE:
+            return ToAlarms((alarm.id,), Declined(person, device.id, at))
+        case _:
+            return ToAlarms((alarm.id,), DoneBy(person, device.id, at))

@@ -1,0 +1,254 @@
+"""The engine: events of devices and the passing of time, applied to the open alarms through the core."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from doorbell.errors import DoorbellBug
+from doorbell.ids import derived_id
+from doorbell.wire import AlarmKind, Event, EventType, decode
+from relay.book import AlarmBook
+from relay.core.alarm import (
+    Advance,
+    Alarm,
+    AlarmEvent,
+    BellsChanged,
+    ClockStepped,
+    DeadlinePassed,
+    HookFailed,
+    NoteType,
+    OkPressed,
+    Outcome,
+    Pressed,
+)
+from relay.core.desk import Early, RaiseAlarm, Record, Reject, Route, ToAlarms, route_event
+from relay.core.journal import LineType
+from relay.core.life import APPLIED, Surroundings, advance_alarm, raise_alarm
+from relay.core.policy import OnMistake
+from relay.core.register import Device, Register
+from relay.core.timing import happened_at
+from relay.hooks import HookDesk
+from relay.ports import EventRow, JournalRow, NoticeRow
+from relay.turn import Turn
+from relay.watch import Watch
+
+MAX_EARLY = 10_000
+"""Answers to alarms that nobody has raised, held in memory; the rest is recorded only."""
+_LINES = {
+    EventType.OK: LineType.SIGN_OF_LIFE,
+    EventType.TEST: LineType.TEST,
+    EventType.FAULT: LineType.FAULT,
+}
+"""How an event that concerns no alarm is written down; answers to alarms are ``ignored``."""
+
+
+class Engine:
+    """Applies what happens to the alarms of the book, and writes into the turn what follows from it."""
+
+    def __init__(
+        self,
+        book: AlarmBook,
+        watch: Watch,
+        hooks: HookDesk,
+        *,
+        register: Register,
+        early: Iterable[EventRow],
+        counts: Counter[str],
+    ) -> None:
+        self.register = register
+        self.counts = counts
+        self._book = book
+        self._watch = watch
+        self._hooks = hooks
+        self._early: dict[str, list[EventRow]] = {}
+        self._early_count = 0
+        for row in early:
+            self._keep_early(row)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Events of devices
+
+    def take_event(self, turn: Turn, device: Device, event: Event, payload: bytes, found: Mapping[str, Alarm]) -> None:
+        """An event that was not heard before, of a checked device. ``found``: alarms that the database knew by id."""
+        self.counts[f"event.{event.type.value}"] += 1
+        at = happened_at(event, turn.now)
+        row = EventRow(event.id, device.community, device.id, event.type.value, at, turn.now, event.alarm, "", payload)
+        turn.batch.events.append(self._route(turn, device, event, row, found))
+
+    def _route(self, turn: Turn, device: Device, event: Event, row: EventRow, found: Mapping[str, Alarm]) -> EventRow:
+        """Follow the desk's advice; returns the row with its verdict and the alarm that it concerns."""
+
+        def find(alarm_id: str) -> Alarm | None:
+            alarm = turn.batch.alarms.get(alarm_id) or self._book.find(alarm_id) or found.get(alarm_id)
+            return turn.batch.alarms.get(alarm.id, alarm) if alarm is not None else None
+
+        by_household = self._book.by_household
+        route: Route = route_event(self.register, device, event, row.at, open_alarms=by_household, find=find)
+        match route:
+            case RaiseAlarm():
+                self._raise(turn, row, route, event.seq)
+                return replace(row, verdict=APPLIED, alarm=row.id)
+            case ToAlarms():
+                verdicts = [self._answer(turn, alarm_id, route.event, row) for alarm_id in route.alarms]
+                verdict = APPLIED if APPLIED in verdicts else verdicts[0]
+                return replace(row, verdict=verdict, alarm=route.alarms[0])
+            case Early():
+                early = self._early_count < MAX_EARLY
+                row = replace(row, verdict="early" if early else "too_many_early", alarm=route.alarm)
+                if early:
+                    self._keep_early(row)
+                data = {"event_type": row.type, "reason": row.verdict}
+                self._journal(turn, row, LineType.EARLY if early else LineType.IGNORED, data)
+                return row
+            case Record():
+                row = replace(row, verdict=route.verdict, alarm=route.alarm)
+                line = _LINES.get(event.type, LineType.IGNORED)
+                facts: dict[str, object] = {"event_type": row.type, "reason": route.verdict}
+                if event.detail is not None and line is not LineType.IGNORED:
+                    facts["detail"] = event.detail
+                self._journal(turn, row, line, facts)
+                return row
+            case Reject():
+                raise DoorbellBug("the desk rejected a checked sender")
+
+    def _answer(self, turn: Turn, alarm_id: str, event: AlarmEvent, row: EventRow) -> str:
+        alarm = self._book.by_id[alarm_id]
+        verdict = self.advance(turn, alarm, event, row)
+        if isinstance(event, Pressed):
+            self._book.add_press(row.id, alarm_id)
+        if verdict != APPLIED:
+            self._journal(turn, row, LineType.IGNORED, {"event_type": row.type, "reason": verdict}, alarm=alarm)
+        return verdict
+
+    def _raise(self, turn: Turn, row: EventRow, route: RaiseAlarm, seq: int | None) -> None:
+        advance = raise_alarm(
+            alarm_id=row.id,
+            kind=route.kind,
+            household=route.household,
+            source=row.device,
+            policy=self.register.policy_for(route.household, route.kind),
+            at=row.at,
+            seq=seq,
+            around=self._around(),
+            now=turn.now,
+        )
+        self._take(turn, None, advance, row)
+        if self._watch.sounding(advance.alarm):
+            turn.wake.add(row.id)
+        for held in self._early.pop(row.id, ()):
+            self._early_count -= 1
+            device = self.register.devices.get(held.device)
+            if device is None or row.id not in self._book.by_id:
+                turn.batch.verdicts[held.id] = "closed"
+                continue
+            routed = self._route(turn, device, decode(Event, held.body), held, {})
+            turn.batch.verdicts[held.id] = routed.verdict
+
+    def _keep_early(self, row: EventRow) -> None:
+        self._early.setdefault(row.alarm or "", []).append(row)
+        self._early_count += 1
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Alarms
+
+    def advance(self, turn: Turn, alarm: Alarm, event: AlarmEvent, row: EventRow | None = None) -> str:
+        """Apply an event to an open alarm; returns the core's reason."""
+        result = advance_alarm(alarm, event, self._around(), turn.now)
+        if result.alarm is not alarm:
+            self._take(turn, alarm, result, row)
+        mistaken = isinstance(event, OkPressed) and result.alarm.outcome is Outcome.FALSE_ALARM
+        if mistaken and alarm.kind is AlarmKind.HELP and alarm.policy.on_mistake is OnMistake.LOOK_IN:
+            self._look_in(turn, alarm)
+        return result.reason
+
+    def _take(self, turn: Turn, before: Alarm | None, result: Advance, row: EventRow | None) -> None:
+        after = result.alarm
+        self._book.put(after)
+        turn.batch.alarms[after.id] = after
+        notes = [(note.type, dict(note.data)) for note in result.notes] or [(NoteType.WAITING, {})]
+        for number, (kind, data) in enumerate(notes, start=1):
+            last = number == len(notes)
+            turn.batch.journal.append(
+                JournalRow(
+                    at=turn.now,
+                    community=after.community,
+                    type=kind.value,
+                    household=after.household,
+                    alarm=after.id,
+                    device=row.device if row is not None else None,
+                    event=row.id if row is not None else None,
+                    data=data,
+                    after=after if last or kind is NoteType.RAISED else None,
+                )
+            )
+            self.counts[f"alarm.{kind.value}"] += 1
+        self._hooks.add(turn, after, result.notices)
+        turn.bells.update(dict.fromkeys(after.called))
+        if before is None or after.called != before.called:
+            turn.bells.update(dict.fromkeys(before.called if before is not None else ()))
+        turn.panels.update(dict.fromkeys(self.register.panels_of.get(after.household, ())))
+
+    def _look_in(self, turn: Turn, alarm: Alarm) -> None:
+        if (alarm.household, AlarmKind.CHECKIN) in self._book.by_household:
+            return
+        if alarm.household not in self.register.households:
+            return
+        advance = raise_alarm(
+            alarm_id=derived_id(alarm.id, "look-in"),
+            kind=AlarmKind.CHECKIN,
+            household=alarm.household,
+            source=alarm.source,
+            policy=self.register.policy_for(alarm.household, AlarmKind.CHECKIN),
+            at=turn.now,
+            seq=alarm.last_press_seq,
+            around=self._around(),
+            now=turn.now,
+        )
+        self._take(turn, None, advance, None)
+
+    def hook_failed(self, turn: Turn, notice: NoticeRow) -> None:
+        """A hook could not be told: it counts as deaf for the alarm's present step."""
+        alarm = self._book.by_id.get(notice.alarm)
+        if alarm is not None:
+            self.advance(turn, alarm, HookFailed(notice.hook))
+
+    def step_clock(self, turn: Turn, delta_ms: int) -> None:
+        """The wall clock was moved: every deadline moves with it."""
+        for alarm in list(self._book.by_id.values()):
+            self.advance(turn, alarm, ClockStepped(delta_ms))
+
+    def pass_time(self, turn: Turn) -> None:
+        """Bells that changed, then deadlines that have come."""
+        for alarm_id in sorted(turn.wake):
+            alarm = self._book.by_id.get(alarm_id)
+            if alarm is not None:
+                self.advance(turn, alarm, BellsChanged(self._watch.sounding(alarm)))
+        for alarm_id in self._book.pop_due(turn.now):
+            alarm = self._book.by_id[alarm_id]
+            self.advance(turn, alarm, DeadlinePassed())
+            after = self._book.by_id.get(alarm_id)
+            if after is not None and after.deadline == alarm.deadline:
+                self._book.put_back(after)
+
+    def _around(self) -> Surroundings:
+        return Surroundings(self.register, self._watch.reachable)
+
+    def _journal(
+        self, turn: Turn, row: EventRow, kind: LineType, data: Mapping[str, object], alarm: Alarm | None = None
+    ) -> None:
+        device = self.register.devices.get(row.device)
+        self.counts[f"journal.{kind.value}"] += 1
+        turn.batch.journal.append(
+            JournalRow(
+                at=turn.now,
+                community=row.community,
+                type=kind.value,
+                household=alarm.household if alarm is not None else (device.household if device is not None else None),
+                alarm=row.alarm if alarm is None else alarm.id,
+                device=row.device,
+                event=row.id,
+                data=data,
+            )
+        )

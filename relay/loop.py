@@ -1,0 +1,109 @@
+"""The relay's real loop: one queue, one thread, the runtime, and what to do when the database does not answer.
+
+Everything that waits in the queue is one turn and so one transaction: under load the commits grow, not the queue.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+import structlog
+
+from doorbell.link import LinkDied
+from relay.ports import StoreError
+from relay.runtime import RelayInput, RelayRuntime
+
+QUEUE_SIZE = 50_000
+"""Inputs that may wait; then the link's thread waits too, and the broker holds the rest (about 100 MB at the worst)."""
+TURN_SIZE = 2_000
+"""Inputs of one turn at the most: keeps the first press of a burst from waiting for the last."""
+RETRY_FIRST_S, RETRY_MAX_S = 0.2, 5.0
+"""Between two tries of a commit: a lock passes in milliseconds, a full disk takes a person."""
+BEAT_S = 1.0
+"""The loop turns at least this often, so that its proof of life is fresh."""
+
+T = TypeVar("T")
+
+
+class Inbox:
+    """The one way in: a bounded queue that any thread may fill."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[RelayInput] = queue.Queue(QUEUE_SIZE)
+
+    def put(self, item: RelayInput) -> None:
+        """Hand in an input; waits while the queue is full, which is how the broker learns to wait."""
+        self._queue.put(item)
+
+    def take(self, timeout_s: float) -> list[RelayInput]:
+        """Everything that waits, ``TURN_SIZE`` at the most; empty after ``timeout_s``."""
+        taken: list[RelayInput] = []
+        try:
+            taken.append(self._queue.get(timeout=timeout_s) if timeout_s > 0 else self._queue.get_nowait())
+            while len(taken) < TURN_SIZE:
+                taken.append(self._queue.get_nowait())
+        except queue.Empty:
+            pass
+        return taken
+
+
+class Alive(Protocol):
+    """Something that can say whether its thread still runs."""
+
+    def alive(self) -> bool:
+        """False once it is gone for good."""
+        ...
+
+
+def run_loop(
+    runtime: RelayRuntime,
+    inbox: Inbox,
+    *,
+    stopping: Callable[[], bool],
+    links: Alive,
+    alive: Callable[[], None],
+) -> bool:
+    """Turn until ``stopping`` says so. Returns False if the link's thread died: the process must end at once.
+
+    ``alive`` is called after every turn: it feeds the watchdog. While the database refuses, nothing feeds it, and the
+    service manager's restart is the last resort.
+    """
+    log = structlog.get_logger("relay")
+    while not stopping():
+        wait_s = (runtime.next_wake_ms() - runtime.monotonic_ms()) / 1000
+        inputs = inbox.take(min(max(wait_s, 0.0), BEAT_S))
+        if any(isinstance(item, LinkDied) for item in inputs) or not links.alive():
+            log.error("link.dead")
+            return False
+        turn = _insist(partial(runtime.decide, inputs), stopping)
+        if turn is None or _insist(partial(runtime.perform, turn), stopping) is None:
+            return True
+        alive()
+    return True
+
+
+def _insist(action: Callable[[], T], stopping: Callable[[], bool]) -> T | None:
+    """Do it until the database agrees; None if it is time to stop first (nothing was acknowledged: nothing is lost)."""
+    log = structlog.get_logger("relay")
+    wait_s, failures = RETRY_FIRST_S, 0
+    while True:
+        try:
+            result = action()
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            failures += 1
+            if failures == 1:
+                log.error("store.failed", reason=str(error))
+            if stopping():
+                return None
+            time.sleep(wait_s)
+            wait_s = min(wait_s * 2, RETRY_MAX_S)
+        else:
+            if failures:
+                log.warning("store.recovered", failures=failures)
+            return result

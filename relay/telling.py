@@ -1,0 +1,125 @@
+"""Telling devices what to show: desired states, their revisions and receipts, and the repair of what did not arrive.
+
+A desired state is published after its commit. Whether it arrived is known from ``reported.rev`` alone; one that is
+not reported in time is published again while the device is online, and whenever a device connects with another rev.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+
+from doorbell.wire import STORED_COUNT, Channel, Topics
+from relay.book import AlarmBook, Twin, Wakeups
+from relay.core.desired import content_of, desired_for, payload_of
+from relay.core.presence import Seen
+from relay.core.register import Device, DeviceRole, Register
+from relay.ports import TwinRow
+from relay.turn import Turn
+
+REPAIR_FIRST_MS = 5_000
+"""A device on a good line reports a new rev within a second; less would only double the traffic of a bad one."""
+REPAIR_MAX_MS = 60_000
+
+
+class Teller:
+    """Keeps every device's twin and publishes what changed."""
+
+    def __init__(self, topics: Topics, book: AlarmBook, register: Register, twins: Mapping[str, TwinRow]) -> None:
+        self._topics = topics
+        self._book = book
+        self.register = register
+        self._twins = {row.device: Twin(row.rev, row.stored, row.content) for row in twins.values()}
+        self._repairs = Wakeups()
+        self._unsent: set[str] = set()
+
+    def rev_of(self, device: str) -> int:
+        """The committed revision of a device; 0 before its first."""
+        twin = self._twins.get(device)
+        return twin.rev if twin is not None else 0
+
+    def settle(self, turn: Turn, online: Container[str]) -> None:
+        """Compute the desired states of everything that this turn touched; changed ones get a new revision."""
+        for device_id in (*turn.bells, *turn.panels):
+            self._refresh(turn, device_id, online)
+        for device_id in turn.receipts:
+            if device_id not in turn.bells and device_id not in turn.panels:
+                self._refresh(turn, device_id, online)
+
+    def _refresh(self, turn: Turn, device_id: str, online: Container[str]) -> None:
+        device = self.register.devices.get(device_id)
+        if device is None:
+            return
+        if device.role is DeviceRole.PANEL:
+            alarms = self._book.of_household(device.household or "")
+        else:
+            alarms = iter(self._book.calling(device_id))
+        content = content_of(desired_for(self.register, device, alarms, online))
+        twin = self._twins.get(device_id)
+        if twin is None:
+            twin = self._twins[device_id] = Twin()
+        stored = twin.stored
+        if fresh := [event for event in turn.receipts.get(device_id, ()) if event not in stored]:
+            stored = (*stored, *fresh)[-STORED_COUNT:]
+        if content != twin.content or stored != twin.stored:
+            twin.rev += 1
+            twin.stored, twin.content = stored, content
+            turn.batch.twins[device_id] = TwinRow(device_id, twin.rev, stored, content)
+            self._publish(turn, device_id, twin)
+        elif device_id in turn.receipts:
+            self._publish(turn, device_id, twin)
+
+    def _publish(self, turn: Turn, device_id: str, twin: Twin) -> None:
+        device = self.register.devices[device_id]
+        topic = self._topics.of(device.community, device_id, Channel.DESIRED)
+        turn.publish[device_id] = (topic, payload_of(twin.rev, twin.stored, twin.content))
+        twin.repair_wait_ms = twin.repair_wait_ms or REPAIR_FIRST_MS
+        twin.repair_at_ms = turn.mono_ms + twin.repair_wait_ms
+        self._repairs.set(device_id, twin.repair_at_ms)
+
+    def reported(self, turn: Turn, device: Device, rev: int) -> None:
+        """A device says which revision it has applied: done, or told again, or overtaken if it is ahead of us."""
+        device_id = device.id
+        twin = self._twins.get(device_id)
+        if twin is None:
+            turn.touch(device)
+            return
+        if rev == twin.rev:
+            twin.repair_at_ms, twin.repair_wait_ms = None, 0
+            self._repairs.clear(device_id)
+            return
+        if rev > twin.rev:
+            # Our database is older than what we once said (restored from a back-up): the device must hear us again.
+            twin.rev = rev + 1
+            turn.batch.twins[device_id] = TwinRow(device_id, twin.rev, twin.stored, twin.content)
+        elif twin.repair_at_ms is not None:
+            return
+        self._publish(turn, device_id, twin)
+
+    def connected(self, turn: Turn) -> None:
+        """The link is up: say again what could not be said while it was down."""
+        for device_id in sorted(self._unsent):
+            if device_id in self.register.devices:
+                self._publish(turn, device_id, self._twins[device_id])
+        self._unsent.clear()
+
+    def not_sent(self, device_id: str) -> None:
+        """The link had no connection for this one; it is published at the next ``connected``."""
+        self._unsent.add(device_id)
+
+    def repair(self, turn: Turn, seen: Mapping[str, Seen]) -> int:
+        """Publish again what online devices have not reported in time. Returns how many."""
+        repaired = 0
+        for device_id in self._repairs.pop_due(turn.mono_ms):
+            twin = self._twins[device_id]
+            twin.repair_at_ms = None
+            known = seen.get(device_id)
+            if known is None or not known.online or known.rev == twin.rev or device_id not in self.register.devices:
+                continue
+            twin.repair_wait_ms = min(twin.repair_wait_ms * 2, REPAIR_MAX_MS)
+            self._publish(turn, device_id, twin)
+            repaired += 1
+        return repaired
+
+    def next_ms(self) -> int | None:
+        """When the next repair is due."""
+        return self._repairs.next_ms()

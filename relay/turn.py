@@ -1,0 +1,36 @@
+"""One turn of the relay: what came in, what was decided, and what is to be done about it, in this order:
+commit, acknowledge, publish, tell hooks, log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from doorbell.link import Delivery
+from relay.core.register import Device, DeviceRole, Hook
+from relay.ports import Batch, NoticeRow
+
+
+@dataclass(slots=True)
+class Turn:
+    """The decisions of one turn. ``now`` is aware UTC, ``mono_ms`` the monotonic clock: each read once."""
+
+    now: datetime
+    mono_ms: int
+    batch: Batch = field(default_factory=Batch)
+    acks: list[Delivery] = field(default_factory=list)
+    receipts: dict[str, list[str]] = field(default_factory=dict)
+    """Event ids to acknowledge end to end, by device."""
+    bells: dict[str, None] = field(default_factory=dict)
+    """Bells whose desired state may have changed; told before the panels, because a ring is what cannot wait."""
+    panels: dict[str, None] = field(default_factory=dict)
+    publish: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    """Desired payloads with their topics, by device."""
+    tell: list[tuple[NoticeRow, Hook]] = field(default_factory=list)
+    wake: set[str] = field(default_factory=set)
+    """Alarms to look at again in this turn."""
+
+    def touch(self, device: Device) -> None:
+        """The device's desired state may have changed."""
+        (self.panels if device.role is DeviceRole.PANEL else self.bells)[device.id] = None

@@ -1,0 +1,125 @@
+"""Watching the devices: who is online, and which bells really sound which alarm.
+
+Presence is not stored: the retained messages bring it back after a restart. Until they have (``SETTLE_MS`` after the
+first connection) a device of which nothing is known is given the benefit of the doubt, so that a restart of the relay
+makes no step look deaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from doorbell.wire import Presence, Reported
+from relay.book import AlarmBook, Wakeups
+from relay.core.alarm import Alarm
+from relay.core.journal import LineType
+from relay.core.presence import NEVER_SEEN, Seen, note_presence, note_report, note_time
+from relay.core.register import Device, DeviceRole, Register
+from relay.ports import JournalRow
+from relay.turn import Turn
+
+SETTLE_MS = 3_000
+"""Retained messages arrive within this time of the first subscription (a broker on a slow line, a thousand devices)."""
+
+
+class _Reachable(Container[str]):
+    """The devices that may hear: those online and, before everything is known, those not known to be offline."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def __contains__(self, device: object) -> bool:
+        watch = self._watch
+        return device in watch.online or (not watch.settled and device not in watch.seen)
+
+
+class Watch:
+    """Presence of devices and the sound of bells."""
+
+    def __init__(self, book: AlarmBook, register: Register) -> None:
+        self._book = book
+        self.register = register
+        self.seen: dict[str, Seen] = {}
+        self.online: set[str] = set()
+        self.reachable: Container[str] = _Reachable(self)
+        self.settled = False
+        self._settle_at_ms: int | None = None
+        self._silences = Wakeups()
+        self._sounding: dict[str, set[str]] = {}
+
+    def link_up(self, now_ms: int) -> None:
+        """The relay is connected: the retained messages are on their way."""
+        if not self.settled and self._settle_at_ms is None:
+            self._settle_at_ms = now_ms + SETTLE_MS
+
+    def settle(self, turn: Turn) -> bool:
+        """Whether this is the turn from which silence means absence: look at every alarm and every device anew."""
+        if self.settled or self._settle_at_ms is None or turn.mono_ms < self._settle_at_ms:
+            return False
+        self.settled = True
+        turn.wake.update(self._book.by_id)
+        return True
+
+    def heard(self, turn: Turn, device: Device, message: Reported | Presence) -> None:
+        """A device reported, or its birth or will arrived."""
+        old = self.seen.get(device.id, NEVER_SEEN)
+        if isinstance(message, Reported):
+            new = note_report(message, turn.mono_ms)
+        else:
+            new = note_presence(old, message, turn.mono_ms)
+        self._changed(turn, device, old, new)
+        if new.online:
+            self._silences.set(device.id, new.silent_at_ms)
+
+    def pass_time(self, turn: Turn) -> None:
+        """Devices that kept silent too long are held offline."""
+        for device_id in self._silences.pop_due(turn.mono_ms):
+            device = self.register.devices.get(device_id)
+            old = self.seen.get(device_id)
+            if device is not None and old is not None:
+                self._changed(turn, device, old, note_time(old, turn.mono_ms))
+
+    def sounding(self, alarm: Alarm) -> tuple[str, ...]:
+        """The bells that report that this alarm's chime runs, sorted."""
+        bells = set(self._sounding.get(alarm.id, ()))
+        if not self.settled:
+            bells.update(bell for bell in alarm.sounding if bell not in self.seen)
+        return tuple(sorted(bells))
+
+    def next_ms(self) -> int | None:
+        """When somebody may fall silent, or when everything is known."""
+        silent = self._silences.next_ms()
+        if self.settled or self._settle_at_ms is None:
+            return silent
+        return self._settle_at_ms if silent is None else min(silent, self._settle_at_ms)
+
+    def _changed(self, turn: Turn, device: Device, old: Seen, new: Seen) -> None:
+        first = device.id not in self.seen
+        self.seen[device.id] = new
+        if new.online != old.online:
+            self._came_or_went(turn, device, online=new.online)
+        if new.ringing != old.ringing:
+            for alarm_id in (*old.ringing, *new.ringing):
+                self._note_sound(turn, device.id, alarm_id, sounds=alarm_id in new.ringing)
+        if first or new.online != old.online:
+            turn.wake.update(alarm.id for alarm in self._book.calling(device.id))
+
+    def _note_sound(self, turn: Turn, bell: str, alarm_or_press: str, *, sounds: bool) -> None:
+        alarm = self._book.find(alarm_or_press)
+        alarm_id = alarm.id if alarm is not None else alarm_or_press
+        bells = self._sounding.setdefault(alarm_id, set())
+        (bells.add if sounds else bells.discard)(bell)
+        if not bells:
+            del self._sounding[alarm_id]
+        turn.wake.add(alarm_id)
+
+    def _came_or_went(self, turn: Turn, device: Device, *, online: bool) -> None:
+        (self.online.add if online else self.online.discard)(device.id)
+        if device.role is DeviceRole.BELL:
+            for household in self.register.households_of_volunteer.get(device.person or "", ()):
+                turn.panels.update(dict.fromkeys(self.register.panels_of.get(household, ())))
+        if self.settled:
+            kind = LineType.DEVICE_ONLINE if online else LineType.DEVICE_OFFLINE
+            turn.batch.journal.append(
+                JournalRow(turn.now, device.community, kind.value, household=device.household, device=device.id)
+            )
