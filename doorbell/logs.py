@@ -28,7 +28,10 @@ def withhold_personal(_logger: WrappedLogger, _method: str, event: EventDict) ->
     return event
 
 
-def configure_logs(format: LogFormat = "auto", level: LogLevel = "info") -> None:
+def configure_logs(
+    format: LogFormat = "auto",  # noqa: A002 - the word of the settings and of the command line
+    level: LogLevel = "info",
+) -> None:
     """Set up structlog, and the standard library's logging beneath it, for this process. Call it once, first."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
     as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())

@@ -138,11 +138,16 @@ class MqttLink:
                 if not self._stopping.is_set():
                     self._sink(LinkDown(reason))
                     self._stopping.wait(self._backoff_s())
-        except Exception as error:
-            # Whatever ends here is a bug of ours or of a library: the process must not go on deaf.
+        except Exception as error:  # noqa: BLE001 - told to the program, which must not go on deaf: see LinkDied
             self._up = self._open = None
             _log.exception("link.died")
-            self._sink(LinkDied(f"{type(error).__name__}: {error}"))
+            self._tell_died(f"{type(error).__name__}: {error}")
+
+    def _tell_died(self, reason: str) -> None:
+        try:
+            self._sink(LinkDied(reason))
+        except Exception:  # noqa: BLE001 - it may be the sink that is broken; then ``alive`` says it
+            _log.exception("link.died_untold")
 
     def _live_once(self) -> str:
         """One connection from beginning to end; the reason of its end in plain words."""
@@ -317,11 +322,7 @@ class _Connection:
         if mid != self._subscribe_mid:
             return
         granted = [code.value for code in codes]
-        refused = [
-            topic
-            for (topic, qos), code in zip(self._link.subscriptions, granted, strict=False)
-            if code != qos
-        ]
+        refused = [topic for (topic, qos), code in zip(self._link.subscriptions, granted, strict=False) if code != qos]
         if refused or len(granted) != len(self._link.subscriptions):
             self._end(f"the broker refused the subscription of {', '.join(refused) or 'some filter'}")
         else:

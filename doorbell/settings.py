@@ -9,13 +9,22 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from doorbell.errors import SetupError
-from doorbell.wire import DEFAULT_PREFIX
+from doorbell.wire import DEFAULT_PREFIX, Topics
 
 S = TypeVar("S", bound="Settings")
 
@@ -31,13 +40,17 @@ def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
 
 
 FilePathSetting = Annotated[Path, AfterValidator(_beside_the_file)]
-"""A path; a relative one counts from the directory of the settings file. Whether it exists is asked where it is used."""
+"""A path; a relative one counts from the settings file's directory. Whether it exists is asked where it is used."""
 
 
 class Settings(BaseModel):
     """Base of every model of settings: frozen, unknown keys are errors, defaults are checked too."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+def _usable_prefix(prefix: str) -> str:
+    return Topics(prefix).prefix
 
 
 class TlsSettings(Settings):
@@ -51,6 +64,12 @@ class TlsSettings(Settings):
     """The private key of ``certificate`` (PEM, not encrypted: nobody is there to type a passphrase)."""
     server_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
     """The name in the broker's certificate, if it is not ``host``."""
+
+    @model_validator(mode="after")
+    def _key_has_certificate(self) -> Self:
+        if self.key is not None and self.certificate is None:
+            raise ValueError("there is a key but no certificate; name both, or neither")
+        return self
 
 
 class MqttSettings(Settings):
@@ -66,10 +85,18 @@ class MqttSettings(Settings):
     tls: TlsSettings | None = None
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
     """The broker sends our last will after 1.5 times this silence; we give the connection up after twice it."""
-    prefix: str = DEFAULT_PREFIX
+    prefix: Annotated[str, AfterValidator(_usable_prefix)] = DEFAULT_PREFIX
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     backoff_min_s: Annotated[float, Field(gt=0, le=60)] = 0.5
     backoff_max_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+
+    @model_validator(mode="after")
+    def _backoff_grows(self) -> Self:
+        if self.backoff_max_s < self.backoff_min_s:
+            raise ValueError(
+                f"backoff_max_s ({self.backoff_max_s:g}) is less than backoff_min_s ({self.backoff_min_s:g})"
+            )
+        return self
 
 
 def load_settings(model: type[S], path: Path) -> S:
