@@ -98,7 +98,7 @@ def _insist(action: Callable[[], T], stopping: Callable[[], bool]) -> T | None:
                 raise
             failures += 1
             if failures == 1:
-                log.error("store.failed", reason=str(error))
+                log.warning("store.failed", reason=str(error))
             if stopping():
                 return None
             time.sleep(wait_s)
