@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
+from datetime import datetime
 
 from doorbell.errors import DoorbellBug
 from doorbell.ids import derived_id
@@ -34,6 +35,7 @@ from relay.ports import EventRow, JournalRow, NoticeRow
 from relay.turn import Turn
 from relay.watch import Watch
 
+EARLY = "early"
 MAX_EARLY = 10_000
 """Answers to alarms that nobody has raised, held in memory; the rest is recorded only."""
 _LINES = {
@@ -42,6 +44,15 @@ _LINES = {
     EventType.FAULT: LineType.FAULT,
 }
 """How an event that concerns no alarm is written down; answers to alarms are ``ignored``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An event with the device that sent it and the time when it happened."""
+
+    device: Device
+    event: Event
+    at: datetime
 
 
 class Engine:
@@ -73,78 +84,86 @@ class Engine:
     def take_event(self, turn: Turn, device: Device, event: Event, payload: bytes, found: Mapping[str, Alarm]) -> None:
         """An event that was not heard before, of a checked device. ``found``: alarms that the database knew by id."""
         self.counts[f"event.{event.type.value}"] += 1
-        at = happened_at(event, turn.now)
-        row = EventRow(event.id, device.community, device.id, event.type.value, at, turn.now, event.alarm, "", payload)
-        turn.batch.events.append(self._route(turn, device, event, row, found))
+        said = Said(device, event, happened_at(event, turn.now))
+        verdict, alarm_id = self._route(turn, said, found)
+        row = EventRow(
+            id=event.id,
+            community=device.community,
+            device=device.id,
+            type=event.type.value,
+            at=said.at,
+            received_at=turn.now,
+            alarm=alarm_id,
+            verdict=verdict,
+            body=payload,
+        )
+        turn.batch.events.append(row)
+        if verdict == EARLY:
+            self._keep_early(row)
 
-    def _route(self, turn: Turn, device: Device, event: Event, row: EventRow, found: Mapping[str, Alarm]) -> EventRow:
-        """Follow the desk's advice; returns the row with its verdict and the alarm that it concerns."""
+    def _route(self, turn: Turn, said: Said, found: Mapping[str, Alarm]) -> tuple[str, str | None]:
+        """Follow the desk's advice; returns the verdict and the alarm that the event concerns."""
 
         def find(alarm_id: str) -> Alarm | None:
             alarm = turn.batch.alarms.get(alarm_id) or self._book.find(alarm_id) or found.get(alarm_id)
             return turn.batch.alarms.get(alarm.id, alarm) if alarm is not None else None
 
-        by_household = self._book.by_household
-        route: Route = route_event(self.register, device, event, row.at, open_alarms=by_household, find=find)
+        event = said.event
+        route: Route = route_event(
+            self.register, said.device, event, said.at, open_alarms=self._book.by_household, find=find
+        )
         match route:
             case RaiseAlarm():
-                self._raise(turn, row, route, event.seq)
-                return replace(row, verdict=APPLIED, alarm=row.id)
+                self._raise(turn, said, route)
+                return APPLIED, event.id
             case ToAlarms():
-                verdicts = [self._answer(turn, alarm_id, route.event, row) for alarm_id in route.alarms]
-                verdict = APPLIED if APPLIED in verdicts else verdicts[0]
-                return replace(row, verdict=verdict, alarm=route.alarms[0])
+                verdicts = [self._answer(turn, alarm_id, route.event, said) for alarm_id in route.alarms]
+                return APPLIED if APPLIED in verdicts else verdicts[0], route.alarms[0]
             case Early():
-                early = self._early_count < MAX_EARLY
-                row = replace(row, verdict="early" if early else "too_many_early", alarm=route.alarm)
-                if early:
-                    self._keep_early(row)
-                data = {"event_type": row.type, "reason": row.verdict}
-                self._journal(turn, row, LineType.EARLY if early else LineType.IGNORED, data)
-                return row
+                verdict = EARLY if self._early_count < MAX_EARLY else "too_many_early"
+                line = LineType.EARLY if verdict == EARLY else LineType.IGNORED
+                self._journal(turn, said, line, verdict, route.alarm)
+                return verdict, route.alarm
             case Record():
-                row = replace(row, verdict=route.verdict, alarm=route.alarm)
                 line = _LINES.get(event.type, LineType.IGNORED)
-                facts: dict[str, object] = {"event_type": row.type, "reason": route.verdict}
-                if event.detail is not None and line is not LineType.IGNORED:
-                    facts["detail"] = event.detail
-                self._journal(turn, row, line, facts)
-                return row
+                self._journal(turn, said, line, route.verdict, route.alarm)
+                return route.verdict, route.alarm
             case Reject():
                 raise DoorbellBug("the desk rejected a checked sender")
 
-    def _answer(self, turn: Turn, alarm_id: str, event: AlarmEvent, row: EventRow) -> str:
+    def _answer(self, turn: Turn, alarm_id: str, event: AlarmEvent, said: Said) -> str:
         alarm = self._book.by_id[alarm_id]
-        verdict = self.advance(turn, alarm, event, row)
+        verdict = self.advance(turn, alarm, event, said)
         if isinstance(event, Pressed):
-            self._book.add_press(row.id, alarm_id)
+            self._book.add_press(said.event.id, alarm_id)
         if verdict != APPLIED:
-            self._journal(turn, row, LineType.IGNORED, {"event_type": row.type, "reason": verdict}, alarm=alarm)
+            self._journal(turn, said, LineType.IGNORED, verdict, alarm_id)
         return verdict
 
-    def _raise(self, turn: Turn, row: EventRow, route: RaiseAlarm, seq: int | None) -> None:
+    def _raise(self, turn: Turn, said: Said, route: RaiseAlarm) -> None:
+        alarm_id = said.event.id
         advance = raise_alarm(
-            alarm_id=row.id,
+            alarm_id=alarm_id,
             kind=route.kind,
             household=route.household,
-            source=row.device,
+            source=said.device.id,
             policy=self.register.policy_for(route.household, route.kind),
-            at=row.at,
-            seq=seq,
+            at=said.at,
+            seq=said.event.seq,
             around=self._around(),
             now=turn.now,
         )
-        self._take(turn, None, advance, row)
+        self._take(turn, None, advance, said)
         if self._watch.sounding(advance.alarm):
-            turn.wake.add(row.id)
-        for held in self._early.pop(row.id, ()):
+            turn.wake.add(alarm_id)
+        for held in self._early.pop(alarm_id, ()):
             self._early_count -= 1
             device = self.register.devices.get(held.device)
-            if device is None or row.id not in self._book.by_id:
-                turn.batch.verdicts[held.id] = "closed"
+            if device is None:
+                turn.batch.verdicts[held.id] = "unknown_device"
                 continue
-            routed = self._route(turn, device, decode(Event, held.body), held, {})
-            turn.batch.verdicts[held.id] = routed.verdict
+            answer = Said(device, decode(Event, held.body), held.at)
+            turn.batch.verdicts[held.id], _ = self._route(turn, answer, {})
 
     def _keep_early(self, row: EventRow) -> None:
         self._early.setdefault(row.alarm or "", []).append(row)
@@ -153,17 +172,17 @@ class Engine:
     # -----------------------------------------------------------------------------------------------------------------
     # Alarms
 
-    def advance(self, turn: Turn, alarm: Alarm, event: AlarmEvent, row: EventRow | None = None) -> str:
+    def advance(self, turn: Turn, alarm: Alarm, event: AlarmEvent, said: Said | None = None) -> str:
         """Apply an event to an open alarm; returns the core's reason."""
         result = advance_alarm(alarm, event, self._around(), turn.now)
         if result.alarm is not alarm:
-            self._take(turn, alarm, result, row)
+            self._take(turn, alarm, result, said)
         mistaken = isinstance(event, OkPressed) and result.alarm.outcome is Outcome.FALSE_ALARM
         if mistaken and alarm.kind is AlarmKind.HELP and alarm.policy.on_mistake is OnMistake.LOOK_IN:
             self._look_in(turn, alarm)
         return result.reason
 
-    def _take(self, turn: Turn, before: Alarm | None, result: Advance, row: EventRow | None) -> None:
+    def _take(self, turn: Turn, before: Alarm | None, result: Advance, said: Said | None) -> None:
         after = result.alarm
         self._book.put(after)
         turn.batch.alarms[after.id] = after
@@ -177,8 +196,8 @@ class Engine:
                     type=kind.value,
                     household=after.household,
                     alarm=after.id,
-                    device=row.device if row is not None else None,
-                    event=row.id if row is not None else None,
+                    device=said.device.id if said is not None else None,
+                    event=said.event.id if said is not None else None,
                     data=data,
                     after=after if last or kind is NoteType.RAISED else None,
                 )
@@ -235,20 +254,21 @@ class Engine:
     def _around(self) -> Surroundings:
         return Surroundings(self.register, self._watch.reachable)
 
-    def _journal(
-        self, turn: Turn, row: EventRow, kind: LineType, data: Mapping[str, object], alarm: Alarm | None = None
-    ) -> None:
-        device = self.register.devices.get(row.device)
-        self.counts[f"journal.{kind.value}"] += 1
+    def _journal(self, turn: Turn, said: Said, line: LineType, reason: str, alarm_id: str | None) -> None:
+        facts: dict[str, object] = {"event_type": said.event.type.value, "reason": reason}
+        if said.event.detail is not None and line is not LineType.IGNORED:
+            facts["detail"] = said.event.detail
+        alarm = self._book.by_id.get(alarm_id or "")
+        self.counts[f"journal.{line.value}"] += 1
         turn.batch.journal.append(
             JournalRow(
                 at=turn.now,
-                community=row.community,
-                type=kind.value,
-                household=alarm.household if alarm is not None else (device.household if device is not None else None),
-                alarm=row.alarm if alarm is None else alarm.id,
-                device=row.device,
-                event=row.id,
-                data=data,
+                community=said.device.community,
+                type=line.value,
+                household=alarm.household if alarm is not None else said.device.household,
+                alarm=alarm_id,
+                device=said.device.id,
+                event=said.event.id,
+                data=facts,
             )
         )

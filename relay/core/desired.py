@@ -34,9 +34,9 @@ def desired_for(register: Register, device: Device, alarms: Iterable[Alarm], onl
     ``alarms``: for a panel the open alarms of its household, for a bell those that call it; others are left out.
     """
     if device.role is DeviceRole.PANEL and device.household is not None:
-        return Desired(
+        return Desired.model_construct(
             rev=0,
-            panel=Panel(
+            panel=Panel.model_construct(
                 alarm=panel_alarm(register, device.household, alarms),
                 coverage=coverage_of(register, device.household, online),
             ),
@@ -45,7 +45,7 @@ def desired_for(register: Register, device: Device, alarms: Iterable[Alarm], onl
             else (),
             settings=_settings(register, device),
         )
-    return Desired(
+    return Desired.model_construct(
         rev=0,
         rings=rings_for(register, device, alarms),
         peers=_panels_of_volunteer(register, device)[:MAX_PEERS],
@@ -66,7 +66,7 @@ def panel_alarm(register: Register, household: str, alarms: Iterable[Alarm]) -> 
             stage = Stage.ARRIVED
         case _:
             stage = Stage.RINGING if alarm.sounding else Stage.RECEIVED
-    return PanelAlarm(id=alarm.id, stage=stage, who=_holder_name(register, alarm), since=alarm.since)
+    return PanelAlarm.model_construct(id=alarm.id, stage=stage, who=_holder_name(register, alarm), since=alarm.since)
 
 
 def rings_for(register: Register, bell: Device, alarms: Iterable[Alarm]) -> tuple[Ring, ...]:

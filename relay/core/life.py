@@ -346,6 +346,9 @@ def _start_step(alarm: Alarm, index: int, around: Surroundings, now: datetime) -
 
 def _begin(alarm: Alarm, number: int, call: Call, around: Surroundings, now: datetime, *, repeats: bool) -> Alarm:
     ends = now + timedelta(seconds=alarm.policy.steps[number].wait_s)
+    check_at = now + timedelta(seconds=DEAF_S)
+    heard = bool(call.hooks) or any(bell in call.bells for bell in alarm.sounding)
+    may_be_deaf = number < len(alarm.policy.steps) - 1 and bool(call.bells) and not heard and check_at < ends
     begun = replace(
         alarm,
         step=number,
@@ -354,12 +357,12 @@ def _begin(alarm: Alarm, number: int, call: Call, around: Surroundings, now: dat
         step_bells=call.bells,
         step_hooks=call.hooks,
         step_ends=ends,
-        deadline=ends,
-        due=Due.STEP,
+        deadline=check_at if may_be_deaf else ends,
+        due=Due.DEAF if may_be_deaf else Due.STEP,
     )
     if repeats and not any(_can_answer(begun, bell, around) for bell in begun.called):
         begun = replace(begun, declined=())
-    return _watch_deafness(begun, now)
+    return begun
 
 
 def _watch_deafness(alarm: Alarm, now: datetime) -> Alarm:
