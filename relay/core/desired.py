@@ -34,9 +34,9 @@ def desired_for(register: Register, device: Device, alarms: Iterable[Alarm], onl
     ``alarms``: for a panel the open alarms of its household, for a bell those that call it; others are left out.
     """
     if device.role is DeviceRole.PANEL and device.household is not None:
-        return Desired.model_construct(
+        return Desired(
             rev=0,
-            panel=Panel.model_construct(
+            panel=Panel(
                 alarm=panel_alarm(register, device.household, alarms),
                 coverage=coverage_of(register, device.household, online),
             ),
@@ -45,7 +45,7 @@ def desired_for(register: Register, device: Device, alarms: Iterable[Alarm], onl
             else (),
             settings=_settings(register, device),
         )
-    return Desired.model_construct(
+    return Desired(
         rev=0,
         rings=rings_for(register, device, alarms),
         peers=_panels_of_volunteer(register, device)[:MAX_PEERS],
