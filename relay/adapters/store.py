@@ -1,0 +1,302 @@
+"""The relay's memory in an SQL database: SQLite now, the same schema on PostgreSQL later.
+
+One thread of one relay writes batches; commands of the office read beside it, ask for something (``add_command``) or
+replace the register. Every batch is one transaction and one fsync. Every failure is a ``StoreError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, Select, bindparam, insert, inspect, select, text
+
+from doorbell.errors import SetupError
+from relay.adapters import store_schema as schema
+from relay.adapters.store_engine import OwnerLock, for_reading, open_engine, prepare_file, store_errors, url_of
+from relay.adapters.store_hot import HotStatements
+from relay.adapters.store_register import read_register, write_register
+from relay.adapters.store_rows import (
+    JournalLine,
+    read_alarm,
+    read_event,
+    read_journal,
+    read_notice,
+    read_rejected,
+    read_twin,
+    rebuild,
+)
+from relay.core.alarm import Alarm, Outcome
+from relay.core.register import Register
+from relay.ports import Batch, ClockAnchor, Command, EventRow, NoticeRow, RejectedRow, Snapshot, StoreError
+
+IDS_AT_ONCE = 500
+"""Ids asked for in one statement: SQLite before 3.32 takes 999 parameters."""
+LINES_AT_ONCE = 1_000
+"""Journal lines read in one transaction: a long one would keep the write-ahead log from shrinking."""
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+_KNOWN = select(schema.event.c.id).where(schema.event.c.id.in_(bindparam("ids", expanding=True)))
+_ALARM = select(schema.alarm.c.policy, schema.alarm.c.state)
+_WAITING = (
+    select(schema.command).where(text("result IS NULL")).order_by(schema.command.c.id)
+)  # in these words, so that the partial index serves it
+_VERSION = select(schema.meta.c.value).where(schema.meta.c.key == "register_version")
+
+
+class SqlStore:
+    """A ``relay.ports.Store`` in a database, and what the commands of the office read from it.
+
+    ``target``: the path of an SQLite file, or a database's URL. Use ``open``; the bare constructor touches nothing.
+    """
+
+    def __init__(self, target: str | Path) -> None:
+        url = url_of(target)
+        self._file = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+        self._lock = OwnerLock(self._file) if self._file is not None else None
+        self._engine = open_engine(url)
+        self._reader = for_reading(self._engine)
+        self._hot = HotStatements(self._engine.dialect)
+
+    @classmethod
+    def open(cls, target: str | Path, *, exclusive: bool = False) -> Self:
+        """Open a database, making or upgrading it where needed.
+
+        ``exclusive``: as the relay that owns it, until ``close`` or the end of the process. Raises ``SetupError`` when
+        another relay owns it, when a newer release has made it, or when it cannot be made; ``StoreError`` for the rest.
+        """
+        store = cls(target)
+        try:
+            if store._file is not None:
+                prepare_file(store._file)
+            if exclusive:
+                store._own()
+            store.upgrade()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _own(self) -> None:
+        if self._lock is not None and not self._lock.acquire():
+            raise SetupError(
+                f"another relay (process {self._lock.owner()}) owns the database {self._file}: stop it first, "
+                "or give this one a database of its own"
+            )
+
+    def close(self) -> None:
+        """Close every connection and let go of the lock."""
+        self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    def upgrade(self) -> None:
+        """Bring the schema to this release's. Raises ``SetupError`` if a newer release made it or a relay uses it."""
+        current = self._revision()
+        if current == schema.SCHEMA_HEAD:
+            return
+        borrowed = self._lock is not None and not self._lock.held
+        if borrowed and self._lock is not None and not self._lock.acquire():
+            raise SetupError(f"the relay that runs on {self._file} is of another release: restart it, then try again")
+        try:
+            self._migrate(current)
+        finally:
+            if borrowed and self._lock is not None:
+                self._lock.release()
+
+    def _revision(self) -> str | None:
+        with store_errors(), self._reader.begin() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+    def _migrate(self, current: str | None) -> None:
+        from alembic import command  # noqa: PLC0415 - 0.2 s that only a migration needs
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if current is not None and current not in known:
+            raise SetupError(
+                f"the database is of a newer release (schema {current}, this release knows {schema.SCHEMA_HEAD}): "
+                "install that release, or restore the back-up from before it"
+            )
+        with store_errors(), self._engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # What the relay needs: relay.ports.Store
+
+    def load(self) -> Snapshot:
+        """Everything a relay starts from, of one moment."""
+        with store_errors(), self._reader.begin() as connection:
+            open_alarms = _ALARM.where(text(schema.OPEN)).order_by(schema.alarm.c.deadline)
+            meta = dict(connection.execute(select(schema.meta.c.key, schema.meta.c.value)).tuples().all())
+            return Snapshot(
+                register=read_register(connection),
+                register_version=int(meta.get("register_version", "0")),
+                alarms={alarm.id: alarm for alarm in _alarms(connection, open_alarms)},
+                twins={row.device: read_twin(row) for row in connection.execute(select(schema.twin))},
+                early=_early(connection),
+                notices={row.id: row for row in _notices(connection, pending_only=True)},
+                anchor=ClockAnchor(meta["boot_id"], int(meta["offset_ms"])) if "boot_id" in meta else None,
+            )
+
+    def known_events(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that are committed."""
+        if not ids:
+            return set()
+        with store_errors(), self._reader.begin() as connection:
+            known: set[str] = set()
+            for start in range(0, len(ids), IDS_AT_ONCE):
+                known.update(connection.execute(_KNOWN, {"ids": list(ids[start : start + IDS_AT_ONCE])}).scalars())
+            return known
+
+    def find_alarm(self, alarm_id: str) -> Alarm | None:
+        """An alarm by id, open or closed; also by the id of any event that concerned it."""
+        event = select(schema.event.c.alarm).where(schema.event.c.id == alarm_id).scalar_subquery()
+        with store_errors(), self._reader.begin() as connection:
+            for key in (alarm_id, event):
+                found = _alarms(connection, _ALARM.where(schema.alarm.c.id == key))
+                if found:
+                    return found[0]
+            return None
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch durably, whole or not at all. After a failure nothing of it is there: try the same again."""
+        with store_errors(), self._engine.begin() as connection:
+            self._hot.write(connection, batch)
+
+    def load_register(self) -> tuple[int, Register]:
+        """The register and its version; version 0 is the empty register of a new database."""
+        with store_errors(), self._reader.begin() as connection:
+            return _version(connection), read_register(connection)
+
+    def poll(self) -> tuple[int, Sequence[Command]]:
+        """The register's version and the commands not yet done, oldest first."""
+        with store_errors(), self._reader.begin() as connection:
+            commands = [
+                Command(row.id, row.alarm, Outcome(row.outcome), row.note, row.by)
+                for row in connection.execute(_WAITING)
+            ]
+            return _version(connection), commands
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # What the commands of the office ask for
+
+    def replace_register(self, register: Register) -> int:
+        """Put a register in the place of the one before, whole; returns its version. A running relay takes it over."""
+        with store_errors(), self._engine.begin() as connection:
+            version = _version(connection) + 1
+            write_register(connection, register)
+            self._hot.write_meta(connection, {"register_version": str(version)})
+            return version
+
+    def add_command(self, alarm: str, outcome: Outcome, note: str, by: str) -> int:
+        """Ask the relay to close an alarm; returns the command's number."""
+        with store_errors(), self._engine.begin() as connection:
+            values = {"alarm": alarm, "outcome": outcome.value, "note": note, "by": by}
+            added = connection.execute(insert(schema.command).values(values)).inserted_primary_key
+            if added is None:
+                raise StoreError("the database gave the command no number", retryable=False)
+            return int(added[0])
+
+    def command_result(self, command: int) -> str | None:
+        """What became of a command; None while the relay has not done it."""
+        with store_errors(), self._reader.begin() as connection:
+            return connection.execute(select(schema.command.c.result).where(schema.command.c.id == command)).scalar()
+
+    def alarms(self, open_only: bool = True, limit: int = 100) -> list[Alarm]:
+        """The newest alarms, newest first."""
+        query = _ALARM.order_by(schema.alarm.c.raised_at.desc(), schema.alarm.c.id).limit(limit)
+        if open_only:
+            query = query.where(text(schema.OPEN))
+        with store_errors(), self._reader.begin() as connection:
+            return _alarms(connection, query)
+
+    def journal(
+        self,
+        *,
+        alarm: str | None = None,
+        community: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after_seq: int = 0,
+        limit: int | None = None,
+    ) -> Iterator[JournalLine]:
+        """Lines of the journal, oldest first. ``since`` is included, ``until`` is not; ``limit`` is of the oldest.
+
+        Lines that are written while the caller reads are seen, so a follower asks again ``after_seq`` its last.
+        """
+        table = schema.journal
+        query = select(table).order_by(table.c.seq)
+        if alarm is not None:
+            query = query.where(table.c.alarm == alarm)
+        if community is not None:
+            query = query.where(table.c.community == community)
+        if since is not None:
+            query = query.where(table.c.at >= since)
+        if until is not None:
+            query = query.where(table.c.at < until)
+        left = limit
+        while left is None or left > 0:
+            size = LINES_AT_ONCE if left is None else min(left, LINES_AT_ONCE)
+            with store_errors(), self._reader.begin() as connection:
+                rows = connection.execute(query.where(table.c.seq > after_seq).limit(size)).all()
+            yield from map(read_journal, rows)
+            if len(rows) < size:
+                return
+            after_seq = rows[-1].seq
+            left = None if left is None else left - size
+
+    def rejected(self, limit: int = 100) -> list[RejectedRow]:
+        """The newest messages that could not be used, newest first."""
+        query = select(schema.rejected).order_by(schema.rejected.c.id.desc()).limit(limit)
+        with store_errors(), self._reader.begin() as connection:
+            return [read_rejected(row) for row in connection.execute(query)]
+
+    def early(self) -> list[EventRow]:
+        """Answers to alarms that nobody has raised yet, oldest first."""
+        with store_errors(), self._reader.begin() as connection:
+            return _early(connection)
+
+    def notices(self, *, alarm: str | None = None, pending_only: bool = False) -> list[NoticeRow]:
+        """Hooks that were or are to be told, oldest first."""
+        with store_errors(), self._reader.begin() as connection:
+            return _notices(connection, alarm=alarm, pending_only=pending_only)
+
+    def rebuild_alarms(self) -> dict[str, Alarm]:
+        """Every alarm as the journal alone tells it: what ``alarms`` must be equal to."""
+        table = schema.journal
+        query = select(table.c.alarm, table.c.policy, table.c.after).where(table.c.after.is_not(None))
+        with store_errors(), self._reader.begin() as connection:
+            return rebuild(connection.execute(query.order_by(table.c.seq)).tuples())
+
+
+def _alarms(connection: Connection, query: Select[Any]) -> list[Alarm]:
+    return [read_alarm(row.policy, row.state) for row in connection.execute(query)]
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute(_VERSION).scalar() or 0)
+
+
+def _early(connection: Connection) -> list[EventRow]:
+    query = (
+        select(schema.event).where(text("verdict = 'early'")).order_by(schema.event.c.received_at, schema.event.c.id)
+    )
+    return [read_event(row) for row in connection.execute(query)]
+
+
+def _notices(connection: Connection, *, alarm: str | None = None, pending_only: bool = False) -> list[NoticeRow]:
+    query = select(schema.notice).order_by(schema.notice.c.created_at, schema.notice.c.id)
+    if pending_only:
+        query = query.where(text("state = 'pending'"))
+    if alarm is not None:
+        query = query.where(schema.notice.c.alarm == alarm)
+    return [read_notice(row) for row in connection.execute(query)]

@@ -1,0 +1,167 @@
+"""Opening the relay's database: the connection's settings, the lock of its owner, and what its errors mean."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from doorbell.errors import SetupError
+from relay.ports import StoreError
+
+BUSY_S = 5.0
+"""How long to wait for another process's transaction: importing a register of 100,000 devices takes about two."""
+CHECKPOINT_PAGES = 4_000
+"""The write-ahead log goes back into the database file after 16 MB: SQLite's 4 MB means one for every 1,000 presses."""
+CACHE_KIB = 64 * 1024
+"""Random event ids touch pages all over their index: this keeps the index of a million of them in memory."""
+
+_FOR_READING = "doorbell_reading"
+_RETRYABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+
+
+def url_of(target: str | Path) -> URL:
+    """The database that a setting names: a URL, or the path of an SQLite file."""
+    if isinstance(target, str) and "://" in target:
+        return make_url(target)
+    return URL.create("sqlite", database=str(Path(target).absolute()))
+
+
+def open_engine(url: URL) -> Engine:
+    """An engine whose transactions begin as writers, so that none fails half-way for the lock; no I/O yet."""
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, hide_parameters=True, paramstyle="format")
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_S, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def for_reading(engine: Engine) -> Engine:
+    """The same engine for transactions that only read: they neither wait for a writer nor hold one up."""
+    return engine.execution_options(**{_FOR_READING: True})
+
+
+def _prepare_connection(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy begins transactions, not the driver: its documented recipe
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")  # in WAL mode NORMAL may lose the newest commits with the power
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    finally:
+        cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(_FOR_READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Whatever the database complains of becomes a ``StoreError``; its message never holds a row's content."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _explain(error) from error
+    except PoolTimeoutError as error:
+        raise StoreError("no connection to the database became free", retryable=True) from error
+    except SQLAlchemyError as error:
+        raise StoreError(f"{type(error).__name__}: {error}", retryable=False) from error
+
+
+def _explain(error: DBAPIError) -> StoreError:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is None:
+        return StoreError(str(error.orig), retryable=bool(error.connection_invalidated))
+    name = getattr(error.orig, "sqlite_errorname", "")
+    moved = code == sqlite3.SQLITE_READONLY_DBMOVED  # the file was deleted under us: no wait brings it back
+    return StoreError(f"{name}: {error.orig}", retryable=code & 0xFF in _RETRYABLE and not moved)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The file
+
+
+def prepare_file(path: Path) -> None:
+    """Make the database file if there is none, readable by its owner only: it holds names and addresses.
+
+    Made by root, it belongs to whoever owns the folder: a technician imports the register before the relay has run.
+    """
+    if not path.parent.is_dir():
+        raise SetupError(f"the folder {path.parent} for the database does not exist: make it, or set another path")
+    try:
+        _touch(path)
+    except OSError as error:
+        raise SetupError(f"the database {path} cannot be opened: {error.strerror}") from error
+
+
+def _touch(path: Path) -> None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder = path.parent.stat()
+        if os.geteuid() == 0 and os.fstat(fd).st_uid != folder.st_uid and os.fstat(fd).st_size == 0:
+            os.fchown(fd, folder.st_uid, folder.st_gid)
+    finally:
+        os.close(fd)
+
+
+class OwnerLock:
+    """The lock of the one relay that owns a database file: held by the process, gone with it however it ends."""
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(f"{database.name}.lock")
+        self._fd: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock; False if another process has it."""
+        _touch(self._path)
+        fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        os.ftruncate(fd, 0)
+        os.write(fd, f"{os.getpid()}\n".encode())
+        self._fd = fd
+        return True
+
+    @property
+    def held(self) -> bool:
+        """Whether this process has the lock."""
+        return self._fd is not None
+
+    def release(self) -> None:
+        """Let go of the lock. The file stays: removing it would let two processes lock two files of one name."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def owner(self) -> str:
+        """The process that has the lock, as far as the file tells."""
+        return self._path.read_text(encoding="ascii", errors="replace").strip() or "?"

@@ -1,0 +1,109 @@
+"""The statements of a commit: compiled once, then given to the driver as tuples, one ``executemany`` for each table.
+
+SQLAlchemy's own ``executemany`` costs several times what SQLite needs for such small rows (bench/store.py has both).
+The statements are still written and compiled by SQLAlchemy, so another database gets its own dialect of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import ClauseElement
+
+from relay.adapters import store_schema as schema
+from relay.adapters.store_rows import (
+    MAX_REJECTED,
+    AlarmStates,
+    alarm_values,
+    event_values,
+    journal_values,
+    notice_values,
+    rejected_values,
+    twin_values,
+)
+from relay.ports import Batch
+
+
+class _Statement:
+    """One compiled statement with its parameters in a fixed order, as tuples."""
+
+    def __init__(self, clause: ClauseElement, dialect: Dialect, columns: Sequence[str]) -> None:
+        compiled: Any = clause.compile(dialect=dialect, column_keys=list(columns))
+        self._sql = str(compiled)
+        if list(compiled.positiontup or ()) != list(columns):
+            raise TypeError(f"{compiled.positiontup} is not the order of {columns}")
+
+    def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+        if rows:
+            connection.exec_driver_sql(self._sql, rows)
+
+
+class HotStatements:
+    """Writes batches. One for each engine."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._event = _insert(schema.event, dialect)
+        self._journal = _insert(schema.journal, dialect, leave_out="seq")
+        self._alarm = _upsert(schema.alarm, dialect, changing=("stage", "deadline", "state"))
+        self._twin = _upsert(schema.twin, dialect, changing=("rev", "stored", "content"))
+        self._notice = _upsert(schema.notice, dialect, changing=("state", "attempts", "next_at", "detail"))
+        self._rejected = _insert(schema.rejected, dialect, leave_out="id")
+        self._meta = _upsert(schema.meta, dialect, changing=("value",))
+        self._verdict = _Statement(
+            update(schema.event).where(schema.event.c.id == bindparam("key")).values(verdict=bindparam("new")),
+            dialect,
+            ("new", "key"),
+        )
+        self._command = _Statement(
+            update(schema.command).where(schema.command.c.id == bindparam("key")).values(result=bindparam("new")),
+            dialect,
+            ("new", "key"),
+        )
+        kept = select(func.max(schema.rejected.c.id) - MAX_REJECTED).scalar_subquery()
+        self._forget_rejected = delete(schema.rejected).where(schema.rejected.c.id <= kept)
+
+    def write(self, connection: Connection, batch: Batch) -> None:
+        """Write a batch into the transaction that is open."""
+        states = AlarmStates()
+        self._event.run(connection, [event_values(row) for row in batch.events])
+        self._verdict.run(connection, [(verdict, key) for key, verdict in batch.verdicts.items()])
+        self._journal.run(connection, [journal_values(row, states) for row in batch.journal])
+        # Closed ones first: a household may have had one alarm closed and the next raised in the same turn.
+        alarms = sorted(batch.alarms.values(), key=lambda alarm: alarm.is_open)
+        self._alarm.run(connection, [alarm_values(alarm, states) for alarm in alarms])
+        self._twin.run(connection, [twin_values(row) for row in batch.twins.values()])
+        self._notice.run(connection, [notice_values(row) for row in batch.notices.values()])
+        self._command.run(connection, [(result, key) for key, result in batch.commands_done.items()])
+        if batch.rejected:
+            self._rejected.run(connection, [rejected_values(row) for row in batch.rejected])
+            connection.execute(self._forget_rejected)
+        if batch.anchor is not None:
+            self.write_meta(connection, {"boot_id": batch.anchor.boot_id, "offset_ms": str(batch.anchor.offset_ms)})
+
+    def write_meta(self, connection: Connection, values: dict[str, str]) -> None:
+        """Set values of the table ``meta``."""
+        self._meta.run(connection, list(values.items()))
+
+
+def _insert(table: Table, dialect: Dialect, leave_out: str = "") -> _Statement:
+    columns = [column.name for column in table.columns if column.name != leave_out]
+    return _Statement(table.insert().inline(), dialect, columns)
+
+
+def _upsert(table: Table, dialect: Dialect, changing: Sequence[str]) -> _Statement:
+    """Insert, or change these columns of the row with the same key."""
+    columns = [column.name for column in table.columns]
+    key = [column.name for column in table.primary_key]
+    if dialect.name == "postgresql":
+        insert = postgresql.insert(table)
+        clause: ClauseElement = insert.on_conflict_do_update(
+            index_elements=key, set_={name: insert.excluded[name] for name in changing}
+        )
+    else:
+        lite = sqlite.insert(table)
+        clause = lite.on_conflict_do_update(index_elements=key, set_={name: lite.excluded[name] for name in changing})
+    return _Statement(clause, dialect, columns)

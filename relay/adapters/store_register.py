@@ -1,0 +1,120 @@
+"""The register in the database: read whole, replaced whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Table, select
+
+from doorbell.wire import AlarmKind
+from relay.adapters import store_schema as schema
+from relay.adapters.store_rows import policy_json, read_policy
+from relay.core.register import Community, Device, DeviceRole, Group, Hook, Household, Person, Register
+
+
+def read_register(connection: Connection) -> Register:
+    """The register, every kind in the order of its ids."""
+    volunteers = _listed(connection, schema.pair, "household", "person")
+    members = _listed(connection, schema.group_member, "group", "person")
+    hooks = _listed(connection, schema.group_hook, "group", "hook")
+    policies: dict[str, list[tuple[AlarmKind, str]]] = {}
+    table = schema.household_policy
+    for row in connection.execute(select(table).order_by(table.c.household, table.c.place)):
+        policies.setdefault(row.household, []).append((AlarmKind(row.kind), row.policy))
+    return Register(
+        communities=_by_id(Community(r.id, r.name, r.language) for r in _rows(connection, schema.community)),
+        households=_by_id(
+            Household(
+                id=r.id,
+                community=r.community,
+                label=r.label,
+                place=r.place,
+                volunteers=tuple(volunteers.get(r.id, ())),
+                policies=tuple(policies.get(r.id, ())),
+            )
+            for r in _rows(connection, schema.household)
+        ),
+        people=_by_id(Person(r.id, r.community, r.name, r.phone) for r in _rows(connection, schema.person)),
+        devices=_by_id(
+            Device(r.id, r.community, DeviceRole(r.role), r.household, r.person, r.volume, r.report_interval_s)
+            for r in _rows(connection, schema.device)
+        ),
+        groups=_by_id(
+            Group(r.id, r.community, r.kind, r.name, tuple(members.get(r.id, ())), tuple(hooks.get(r.id, ())))
+            for r in _rows(connection, schema.group)
+        ),
+        hooks=_by_id(Hook(r.id, r.community, r.url, r.secret_file) for r in _rows(connection, schema.hook)),
+        policies={r.id: read_policy(r.body) for r in _rows(connection, schema.policy)},
+    )
+
+
+def write_register(connection: Connection, register: Register) -> None:
+    """Put this register in the place of the one before, in the transaction that is open."""
+    for table in reversed(schema.REGISTER_TABLES):
+        connection.execute(table.delete())
+    homes, groups = register.households.values(), register.groups.values()
+    rows: dict[Table, list[dict[str, Any]]] = {
+        schema.community: [{"id": c.id, "name": c.name, "language": c.language} for c in register.communities.values()],
+        schema.person: [
+            {"id": p.id, "community": p.community, "name": p.name, "phone": p.phone} for p in register.people.values()
+        ],
+        schema.household: [{"id": h.id, "community": h.community, "label": h.label, "place": h.place} for h in homes],
+        schema.pair: _places("household", "person", ((h.id, h.volunteers) for h in homes)),
+        schema.device: [
+            {
+                "id": d.id,
+                "community": d.community,
+                "role": d.role.value,
+                "household": d.household,
+                "person": d.person,
+                "volume": d.volume,
+                "report_interval_s": d.report_interval_s,
+            }
+            for d in register.devices.values()
+        ],
+        schema.hook: [
+            {"id": h.id, "community": h.community, "url": h.url, "secret_file": h.secret_file}
+            for h in register.hooks.values()
+        ],
+        schema.group: [{"id": g.id, "community": g.community, "kind": g.kind, "name": g.name} for g in groups],
+        schema.group_member: _places("group", "person", ((g.id, g.members) for g in groups)),
+        schema.group_hook: _places("group", "hook", ((g.id, g.hooks) for g in groups)),
+        schema.policy: [{"id": id_, "body": policy_json(policy)} for id_, policy in register.policies.items()],
+        schema.household_policy: [
+            {"household": h.id, "place": place, "kind": kind.value, "policy": policy}
+            for h in homes
+            for place, (kind, policy) in enumerate(h.policies)
+        ],
+    }
+    for table in schema.REGISTER_TABLES:
+        if rows[table]:
+            connection.execute(table.insert(), rows[table])
+
+
+def _places(owner: str, item: str, lists: Iterable[tuple[str, Iterable[str]]]) -> list[dict[str, Any]]:
+    return [{owner: id_, "place": place, item: name} for id_, names in lists for place, name in enumerate(names)]
+
+
+def _listed(connection: Connection, table: Table, owner: str, item: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    query = select(table.c[owner], table.c[item]).order_by(table.c[owner], table.c.place)
+    for key, name in connection.execute(query):
+        found.setdefault(key, []).append(name)
+    return found
+
+
+def _rows(connection: Connection, table: Table) -> Iterable[Any]:
+    return connection.execute(select(table).order_by(table.c.id))
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Item = TypeVar("_Item", bound=_HasId)
+
+
+def _by_id(items: Iterable[_Item]) -> Mapping[str, _Item]:
+    return {item.id: item for item in items}

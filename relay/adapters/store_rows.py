@@ -1,0 +1,251 @@
+"""How the relay's values become rows of a database and come back, the same to the last bit. No SQL in here.
+
+An alarm is kept as JSON in two parts: its policy, frozen when it was raised and written once, and all the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from relay.core.alarm import Alarm, NoteType
+from relay.core.policy import Policy
+from relay.ports import EventRow, JournalRow, NoticeRow, RejectedRow, TwinRow
+
+MAX_REJECTED = 10_000
+"""Rejected messages kept: with 8 KiB each at most 80 MB."""
+MAX_REJECTED_BYTES = 8 * 1024
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+_ALARM = TypeAdapter(Alarm)
+_POLICY = TypeAdapter(Policy)
+_NOT_POLICY = {"policy"}
+
+Row = tuple[Any, ...]
+
+
+def to_ms(at: datetime) -> int:
+    """Milliseconds since 1970 in UTC, rounded down; ``ValueError`` for a time without a zone: a guess."""
+    if at.tzinfo is None:
+        raise ValueError(f"naive datetime {at!r}: the relay counts in aware UTC")
+    return (at - _EPOCH) // _MS
+
+
+def from_ms(ms: int) -> datetime:
+    """The aware UTC time of so many milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """A line of the journal as it is read back. ``seq`` rises with every line and is never used twice."""
+
+    seq: int
+    at: datetime
+    community: str
+    type: str
+    household: str | None = None
+    alarm: str | None = None
+    device: str | None = None
+    event: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Alarms and policies
+
+
+def alarm_state(alarm: Alarm) -> str:
+    """Everything of an alarm but its policy, as JSON."""
+    return _ALARM.dump_json(alarm, exclude=_NOT_POLICY).decode()
+
+
+class AlarmStates:
+    """The JSON of the alarms of one batch: each stands on several lines and is made once."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[Alarm, str]] = {}
+
+    def of(self, alarm: Alarm) -> str:
+        """``alarm_state``, made once for each value."""
+        made = self._made.get(id(alarm))
+        if made is None:
+            made = self._made[id(alarm)] = (alarm, alarm_state(alarm))
+        return made[1]
+
+
+@lru_cache(maxsize=4096)
+def policy_json(policy: Policy) -> str:
+    """A policy as JSON; a community has few of them and raises many alarms."""
+    return _POLICY.dump_json(policy).decode()
+
+
+def read_alarm(policy: str, state: str) -> Alarm:
+    """The alarm whose two parts these are."""
+    return _ALARM.validate_json(f'{{"policy":{policy},{state[1:]}')
+
+
+def read_policy(body: str) -> Policy:
+    """The policy of ``policy_json``."""
+    return _POLICY.validate_json(body)
+
+
+def rebuild(lines: Iterable[tuple[str, str | None, str]]) -> dict[str, Alarm]:
+    """The alarms as a journal left them: from its lines (alarm, policy, after), oldest first."""
+    policies: dict[str, str] = {}
+    states: dict[str, str] = {}
+    for alarm, policy, after in lines:
+        if policy is not None:
+            policies[alarm] = policy
+        states[alarm] = after
+    return {alarm: read_alarm(policies[alarm], state) for alarm, state in states.items()}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Rows, in the order of the columns that ``relay.adapters.store_hot`` names
+
+
+def event_values(row: EventRow) -> Row:
+    """To the table ``event``."""
+    return (
+        row.id,
+        row.community,
+        row.device,
+        row.type,
+        to_ms(row.at),
+        to_ms(row.received_at),
+        row.alarm,
+        row.verdict,
+        row.body,
+    )
+
+
+def journal_values(row: JournalRow, states: AlarmStates) -> Row:
+    """To the table ``journal``."""
+    after = row.after
+    return (
+        to_ms(row.at),
+        row.community,
+        row.type,
+        row.household,
+        row.alarm,
+        row.device,
+        row.event,
+        to_json(dict(row.data), inf_nan_mode="null").decode(),
+        None if after is None else states.of(after),
+        policy_json(after.policy) if after is not None and row.type == NoteType.RAISED else None,
+    )
+
+
+def alarm_values(alarm: Alarm, states: AlarmStates) -> Row:
+    """To the table ``alarm``."""
+    return (
+        alarm.id,
+        alarm.community,
+        alarm.household,
+        alarm.kind.value,
+        to_ms(alarm.raised_at),
+        policy_json(alarm.policy),
+        alarm.stage.value,
+        None if alarm.deadline is None else to_ms(alarm.deadline),
+        states.of(alarm),
+    )
+
+
+def twin_values(row: TwinRow) -> Row:
+    """To the table ``twin``."""
+    return (row.device, row.rev, ",".join(row.stored), row.content)
+
+
+def notice_values(row: NoticeRow) -> Row:
+    """To the table ``notice``."""
+    return (
+        row.id,
+        row.community,
+        row.alarm,
+        row.hook,
+        to_json(dict(row.body), inf_nan_mode="null").decode(),
+        to_ms(row.created_at),
+        row.state,
+        row.attempts,
+        None if row.next_at is None else to_ms(row.next_at),
+        row.detail,
+    )
+
+
+def rejected_values(row: RejectedRow) -> Row:
+    """To the table ``rejected``: what a stranger sent must fit whatever it holds."""
+    return (to_ms(row.at), _plain(row.topic), row.payload[:MAX_REJECTED_BYTES], row.reason, _plain(row.detail))
+
+
+def _plain(text: str) -> str:
+    """Without what no database takes as text: lone surrogates and NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "�")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# And back
+
+
+def read_event(row: Any) -> EventRow:
+    """From the table ``event``."""
+    return EventRow(
+        id=row.id,
+        community=row.community,
+        device=row.device,
+        type=row.type,
+        at=row.at,
+        received_at=row.received_at,
+        alarm=row.alarm,
+        verdict=row.verdict,
+        body=bytes(row.body),
+    )
+
+
+def read_journal(row: Any) -> JournalLine:
+    """From the table ``journal``."""
+    return JournalLine(
+        seq=row.seq,
+        at=row.at,
+        community=row.community,
+        type=row.type,
+        household=row.household,
+        alarm=row.alarm,
+        device=row.device,
+        event=row.event,
+        data=json.loads(row.data),
+    )
+
+
+def read_twin(row: Any) -> TwinRow:
+    """From the table ``twin``."""
+    return TwinRow(row.device, row.rev, tuple(row.stored.split(",")) if row.stored else (), bytes(row.content))
+
+
+def read_notice(row: Any) -> NoticeRow:
+    """From the table ``notice``."""
+    return NoticeRow(
+        id=row.id,
+        community=row.community,
+        alarm=row.alarm,
+        hook=row.hook,
+        body=json.loads(row.body),
+        created_at=row.created_at,
+        state=row.state,
+        attempts=row.attempts,
+        next_at=row.next_at,
+        detail=row.detail,
+    )
+
+
+def read_rejected(row: Any) -> RejectedRow:
+    """From the table ``rejected``."""
+    return RejectedRow(row.at, row.topic, bytes(row.payload), row.reason, row.detail)
