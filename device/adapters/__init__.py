@@ -1,0 +1,1 @@
+"""One outside thing each: pins, player, disk, clock, health, control line. They translate and decide nothing."""

@@ -1,0 +1,1 @@
+"""What a device decides: pure functions ``(state, event, moment) -> (state, effects)``."""

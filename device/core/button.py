@@ -1,0 +1,182 @@
+"""A button: from raw edges of a bouncing line to press, hold, release and stuck. Pure.
+
+Two sources speak of one line. *Edges* come with their own times and may be processed late, but in order. *Samples* are
+the level read now; they can overtake an edge that is still on its way, so one that contradicts the edges raises a
+doubt that lasts ``stable_ms``: the edge arrives in that time, or it was lost and the sample is believed.
+
+With all edges delivered: a line active for ``stable_ms`` in one piece is a press, at the moment the piece is so long;
+less never is. A press of 40 ms whose bouncing ends within 20 ms is therefore always seen. If edges were lost the
+doubt is resolved towards the press: a lost one can cost a life, a false one costs a visit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonLimits:
+    """Thresholds in ms. 20 ms is above the bouncing of ordinary buttons (1 to 10 ms), below any finger's press."""
+
+    stable_ms: int = 20
+    hold_ms: int = 3_000
+    stuck_ms: int = 60_000
+
+
+class ButtonPhase(Enum):
+    """``UNARMED``: not seen released since start, so an active line is no press yet."""
+
+    UNARMED = "unarmed"
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonState:
+    """What is known of the line. Times are monotonic ms."""
+
+    phase: ButtonPhase
+    active: bool
+    """The level as the last edge left it."""
+    since_ms: int
+    """Since when the level has been so without interruption."""
+    down_ms: int
+    """When the press began (``DOWN``), or when we started (``UNARMED``)."""
+    held: bool = False
+    stuck: bool = False
+    doubt_ms: int | None = None
+    """When a sample first contradicted the edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The line became active or inactive at ``at_ms``."""
+
+    active: bool
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The level read now; None if it could not be read, which contradicts nothing."""
+
+    active: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The finger went down at ``at_ms``."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Down for ``hold_ms``, once per press."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The finger went up at ``at_ms``."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StuckButton:
+    """Active for ``stuck_ms``: something lies on it or the line is broken. Once, until ``UnstuckButton``."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnstuckButton:
+    """A stuck button was released."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostEdge:
+    """A sample was believed because the edge that it spoke of never came."""
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredEdge:
+    """An edge that changes nothing: ``stale`` (older than what is known) or ``repeated`` (the same level again)."""
+
+    reason: str
+
+
+ButtonInput = Edge | Sample
+ButtonOutcome = Pressed | Held | Released | StuckButton | UnstuckButton | LostEdge | IgnoredEdge
+
+
+def new_button(now_ms: int, *, active: bool) -> ButtonState:
+    """The state at start, with the level as it was read. Active at start is a fault or a finger, never a press."""
+    return ButtonState(ButtonPhase.UNARMED, active, now_ms, now_ms)
+
+
+def advance_button(
+    state: ButtonState, event: ButtonInput, now_ms: int, limits: ButtonLimits
+) -> tuple[ButtonState, tuple[ButtonOutcome, ...]]:
+    """Take in an edge or a sample. Edges of the future are taken as of now, older ones than known are ignored."""
+    match event:
+        case Edge(active, at_ms):
+            at_ms = min(at_ms, now_ms)
+            if at_ms < state.since_ms:
+                return state, (IgnoredEdge("stale"),)
+            if active == state.active:
+                # The line left this level and came back, and the edge between was lost: it was not stable.
+                return replace(state, since_ms=at_ms, doubt_ms=None), (IgnoredEdge("repeated"),)
+            state, outcomes = _settle(state, at_ms, limits)
+            return replace(state, active=active, since_ms=at_ms, doubt_ms=None), outcomes
+        case Sample(active) if active is None or active == state.active:
+            return _settle(replace(state, doubt_ms=None), now_ms, limits)
+        case Sample():
+            doubt_ms = state.doubt_ms
+            if doubt_ms is None:
+                return replace(state, doubt_ms=now_ms), ()
+            if now_ms - doubt_ms < limits.stable_ms:
+                return state, ()
+            state, before = _settle(state, doubt_ms, limits)
+            believed = replace(state, active=not state.active, since_ms=doubt_ms, doubt_ms=None)
+            believed, after = _settle(believed, now_ms, limits)
+            return believed, (LostEdge(), *before, *after)
+
+
+def button_deadline(state: ButtonState, limits: ButtonLimits) -> int | None:
+    """The monotonic ms at which a sample is needed, or None while nothing can happen without an edge."""
+    if state.doubt_ms is not None:
+        return state.doubt_ms + limits.stable_ms
+    settles = state.since_ms + limits.stable_ms
+    match state.phase, state.active:
+        case (ButtonPhase.UNARMED, False) | (ButtonPhase.UP, True) | (ButtonPhase.DOWN, False):
+            return settles
+        case (ButtonPhase.DOWN, True) if not state.held:
+            return state.down_ms + limits.hold_ms
+        case (ButtonPhase.UNARMED | ButtonPhase.DOWN, True) if not state.stuck:
+            return state.down_ms + limits.stuck_ms
+        case _:
+            return None
+
+
+def _settle(state: ButtonState, until_ms: int, limits: ButtonLimits) -> tuple[ButtonState, tuple[ButtonOutcome, ...]]:
+    """What the passing of time alone has decided up to ``until_ms``, the level being constant since ``since_ms``."""
+    outcomes: list[ButtonOutcome] = []
+    stable = until_ms - state.since_ms >= limits.stable_ms
+    if state.phase is ButtonPhase.UP and state.active and stable:
+        state = replace(state, phase=ButtonPhase.DOWN, down_ms=state.since_ms, held=False)
+        outcomes.append(Pressed(state.since_ms))
+    if state.phase is not ButtonPhase.UP:
+        down_for = (until_ms if state.active else state.since_ms) - state.down_ms
+        if state.phase is ButtonPhase.DOWN and not state.held and down_for >= limits.hold_ms:
+            state = replace(state, held=True)
+            outcomes.append(Held())
+        if not state.stuck and down_for >= limits.stuck_ms:
+            state = replace(state, stuck=True)
+            outcomes.append(StuckButton())
+        if not state.active and stable:
+            if state.phase is ButtonPhase.DOWN:
+                outcomes.append(Released(state.since_ms))
+            if state.stuck:
+                outcomes.append(UnstuckButton())
+            state = replace(state, phase=ButtonPhase.UP, stuck=False)
+    return state, tuple(outcomes)

@@ -1,0 +1,311 @@
+"""The whole device as one pure function: buttons, role, outbox and twin put together.
+
+``advance_device(state, event, moment, limits) -> (state, effects)``. Effects come in the order in which they were
+decided; the shell sorts them into keep, forget, send, report, light, sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from device.core.bell import BellState, advance_bell, bell_light, wanted_chime, with_answers
+from device.core.button import (
+    ButtonInput,
+    ButtonLimits,
+    ButtonState,
+    Held,
+    IgnoredEdge,
+    LostEdge,
+    Pressed,
+    Released,
+    StuckButton,
+    UnstuckButton,
+    advance_button,
+    button_deadline,
+    new_button,
+)
+from device.core.effects import Chime, Effect, Ignored, Noted, OutboxRow, Report, Show, Volume
+from device.core.moment import Moment
+from device.core.outbox import (
+    Connected,
+    Disconnected,
+    Found,
+    Happened,
+    OutboxInput,
+    OutboxState,
+    Receipts,
+    Tick,
+    advance_outbox,
+    new_outbox,
+    outbox_deadline,
+)
+from device.core.panel import PanelLimits, PanelState, advance_panel, panel_deadline, panel_light, with_presses
+from device.core.role import (
+    ButtonDown,
+    ButtonHeld,
+    ButtonName,
+    ChimeStarted,
+    ChimeStopped,
+    DesiredApplied,
+    LinkChanged,
+    Role,
+    RoleInput,
+    TimePassed,
+)
+from device.core.signals import Light
+from device.core.twin import TwinState, apply_desired, link_changed, report_deadline, report_due
+from doorbell.wire import Desired, EventType
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLimits:
+    """Every threshold of the core."""
+
+    button: ButtonLimits = field(default_factory=ButtonLimits)
+    panel: PanelLimits = field(default_factory=PanelLimits)
+    report_interval_s: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """All that a device knows. ``faults``: what is out of order now and was told, by code and subject."""
+
+    buttons: Mapping[ButtonName, ButtonState]
+    role: PanelState | BellState
+    outbox: OutboxState
+    twin: TwinState
+    faults: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    light: Light | None = None
+    chime: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineInput:
+    """Something about a button's line."""
+
+    button: ButtonName
+    input: ButtonInput
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredArrived:
+    """A desired state came from the relay."""
+
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A part of the device fails or, with ``cleared``, works again. Told to the relay as a ``fault``, once each.
+
+    ``code`` is a stable word (``button_stuck``, ``outbox_failed``, ``player_failed``), ``subject`` the part,
+    ``text`` for a technician, at most 200 characters of it are sent.
+    """
+
+    code: str
+    subject: str
+    text: str = ""
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowsFound:
+    """The outbox's disk could not be read at start and can be now: this lay on it."""
+
+    rows: tuple[OutboxRow, ...]
+    next_seq: int
+
+
+DeviceInput = RowsFound | LineInput | DesiredArrived | LinkChanged | ChimeStarted | ChimeStopped | Trouble | TimePassed
+
+
+def new_device(
+    *,
+    role: Role,
+    lines: Mapping[ButtonName, bool],
+    rows: Iterable[OutboxRow],
+    next_seq: int,
+    now_ms: int,
+    limits: DeviceLimits,
+) -> DeviceState:
+    """The state at start. ``lines``: the level of every button that is fitted; ``rows``: what lies in the outbox."""
+    outbox = new_outbox(rows, next_seq, now_ms)
+    held = [one.row for one in outbox.waiting]
+    helps = (row.id for row in held if row.type is EventType.HELP)
+    return DeviceState(
+        buttons=MappingProxyType({name: new_button(now_ms, active=active) for name, active in lines.items()}),
+        role=with_presses(PanelState(), helps, now_ms) if role is Role.PANEL else with_answers(BellState(), held),
+        outbox=outbox,
+        twin=TwinState(limits.report_interval_s, report_at_ms=now_ms),
+    )
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What the functions below share while one event is taken in."""
+
+    moment: Moment
+    limits: DeviceLimits
+    effects: list[Effect] = field(default_factory=list)
+
+
+def advance_device(
+    state: DeviceState, event: DeviceInput, moment: Moment, limits: DeviceLimits
+) -> tuple[DeviceState, tuple[Effect, ...]]:
+    """Take in one event of the outside; ``TimePassed`` once after the last event of a turn looks at the deadlines."""
+    turn = _Turn(moment, limits)
+    match event:
+        case LineInput(button, line):
+            state = _line(state, button, line, turn)
+        case DesiredArrived(desired):
+            state = _desired(state, desired, turn)
+        case LinkChanged(up):
+            state = replace(state, twin=link_changed(state.twin, up=up))
+            state = _outbox(state, Connected() if up else Disconnected(), turn)
+            state = _role(state, event, turn)
+        case ChimeStarted() | ChimeStopped():
+            state = _role(state, event, turn)
+        case Trouble():
+            state = _trouble(state, event, turn)
+        case RowsFound():
+            state = _found(state, event, turn)
+        case TimePassed():
+            state = _outbox(state, Tick(), turn)
+            state = _role(state, event, turn)
+            state = _report(state, turn)
+    return _signal(state, turn), tuple(turn.effects)
+
+
+def device_deadline(state: DeviceState, limits: DeviceLimits) -> int | None:
+    """The monotonic ms at which ``TimePassed`` changes something; None if only an event can. Buttons are apart: they
+    need a sample (``buttons_due``)."""
+    role = panel_deadline(state.role, limits.panel) if isinstance(state.role, PanelState) else None
+    deadlines = (outbox_deadline(state.outbox), report_deadline(state.twin), role)
+    return min((at for at in deadlines if at is not None), default=None)
+
+
+def buttons_deadline(state: DeviceState, limits: DeviceLimits) -> int | None:
+    """The monotonic ms at which some button needs a sample, or None."""
+    deadlines = (button_deadline(one, limits.button) for one in state.buttons.values())
+    return min((at for at in deadlines if at is not None), default=None)
+
+
+def buttons_due(state: DeviceState, now_ms: int, limits: DeviceLimits) -> tuple[ButtonName, ...]:
+    """The buttons that need a sample now."""
+    due = ((name, button_deadline(one, limits.button)) for name, one in state.buttons.items())
+    return tuple(name for name, at in due if at is not None and at <= now_ms)
+
+
+def _line(state: DeviceState, name: ButtonName, line: ButtonInput, turn: _Turn) -> DeviceState:
+    if name not in state.buttons:
+        turn.effects.append(Ignored("no_such_button", name))
+        return state
+    button, outcomes = advance_button(state.buttons[name], line, turn.moment.now_ms, turn.limits.button)
+    state = replace(state, buttons=MappingProxyType({**state.buttons, name: button}))
+    for outcome in outcomes:
+        event_id = turn.moment.event_id(state.outbox.next_seq)
+        match outcome:
+            case Pressed(at_ms):
+                turn.effects.append(Noted("button.pressed", name))
+                state = _role(state, ButtonDown(name, at_ms, event_id), turn)
+            case Held():
+                held_at_ms = min(button.down_ms + turn.limits.button.hold_ms, turn.moment.now_ms)
+                state = _role(state, ButtonHeld(name, held_at_ms, event_id), turn)
+            case StuckButton():
+                stuck_s = turn.limits.button.stuck_ms // 1000
+                state = _trouble(state, Trouble("button_stuck", name, f"active for {stuck_s} s"), turn)
+            case UnstuckButton():
+                state = _trouble(state, Trouble("button_stuck", name, "released", cleared=True), turn)
+            case LostEdge():
+                turn.effects.append(Noted("button.edge_lost", name))
+            case IgnoredEdge(reason):
+                turn.effects.append(Ignored(f"edge_{reason}", name))
+            case Released():
+                pass
+    return state
+
+
+def _desired(state: DeviceState, desired: Desired, turn: _Turn) -> DeviceState:
+    old = state.twin.desired
+    twin, ignored = apply_desired(state.twin, desired)
+    if ignored:
+        turn.effects.extend(ignored)
+        return state
+    if desired.settings.volume != (old.settings.volume if old is not None else None):
+        turn.effects.append(Volume(desired.settings.volume))
+    state = _outbox(replace(state, twin=twin), Receipts(desired.stored), turn)
+    return _role(state, DesiredApplied(desired), turn)
+
+
+def _found(state: DeviceState, found: RowsFound, turn: _Turn) -> DeviceState:
+    helps = (row.id for row in found.rows if row.type is EventType.HELP)
+    role = state.role
+    role = (
+        with_presses(role, helps, turn.moment.now_ms)
+        if isinstance(role, PanelState)
+        else with_answers(role, found.rows)
+    )
+    return _outbox(replace(state, role=role), Found(found.rows, found.next_seq), turn)
+
+
+def _trouble(state: DeviceState, trouble: Trouble, turn: _Turn) -> DeviceState:
+    key = (trouble.code, trouble.subject)
+    if trouble.cleared == (key not in state.faults):
+        turn.effects.append(Ignored("fault_told_already", trouble.code))
+        return state
+    detail = {"code": trouble.code, "subject": trouble.subject, "text": trouble.text[:200], "cleared": trouble.cleared}
+    happened = Happened(
+        turn.moment.event_id(state.outbox.next_seq),
+        EventType.FAULT,
+        turn.moment.now_ms,
+        detail=MappingProxyType(detail),
+    )
+    turn.effects.append(
+        Noted("fault.cleared" if trouble.cleared else "fault.raised", f"{trouble.code} {trouble.subject}")
+    )
+    state = replace(state, faults=state.faults - {key} if trouble.cleared else state.faults | {key})
+    return _outbox(state, happened, turn)
+
+
+def _role(state: DeviceState, event: RoleInput, turn: _Turn) -> DeviceState:
+    role: PanelState | BellState
+    if isinstance(state.role, PanelState):
+        role, asked = advance_panel(state.role, event, turn.moment.now_ms, turn.limits.panel)
+    else:
+        role, asked = advance_bell(state.role, event)
+    state = replace(state, role=role)
+    for effect in asked:
+        if isinstance(effect, Happened):
+            state = _outbox(state, effect, turn)
+        else:
+            turn.effects.append(effect)
+    return state
+
+
+def _outbox(state: DeviceState, event: OutboxInput, turn: _Turn) -> DeviceState:
+    outbox, asked = advance_outbox(state.outbox, event, turn.moment)
+    turn.effects.extend(asked)
+    return state if outbox is state.outbox else replace(state, outbox=outbox)
+
+
+def _report(state: DeviceState, turn: _Turn) -> DeviceState:
+    ringing = state.role.sounding if isinstance(state.role, BellState) else ()
+    twin, due = report_due(state.twin, ringing, turn.moment.now_ms)
+    if due:
+        turn.effects.append(Report(twin.rev, ringing, len(state.outbox.waiting), twin.interval_s))
+    return replace(state, twin=twin)
+
+
+def _signal(state: DeviceState, turn: _Turn) -> DeviceState:
+    """Say what light and chime should be, where that has changed."""
+    if isinstance(state.role, PanelState):
+        light, chime = panel_light(state.role), state.chime
+    else:
+        light, chime = bell_light(state.role), wanted_chime(state.role)
+    if light is not state.light:
+        turn.effects.append(Show(light))
+    if chime != state.chime:
+        turn.effects.append(Chime(chime))
+    return replace(state, light=light, chime=chime)
