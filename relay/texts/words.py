@@ -1,0 +1,77 @@
+"""Words for what the relay knows: stages, kinds, outcomes, states of helpers, types of journal lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from doorbell.wire import AlarmKind
+from relay.core.alarm import AlarmStage, HelperState, NoteType, Outcome
+from relay.core.journal import LineType
+from relay.texts.language import Language, Text
+
+KINDS: Mapping[AlarmKind, Text] = {
+    AlarmKind.HELP: Text("求助", "help"),
+    AlarmKind.CHECKIN: Text("问候", "check-in"),
+    AlarmKind.TECHNICAL: Text("故障", "technical"),
+    AlarmKind.REQUEST: Text("需求", "request"),
+    AlarmKind.TEST: Text("测试", "test"),
+}
+
+STAGES: Mapping[AlarmStage, Text] = {
+    AlarmStage.RINGING: Text("正在响铃", "ringing"),
+    AlarmStage.ACCEPTED: Text("有人来了", "accepted"),
+    AlarmStage.ARRIVED: Text("已到达", "arrived"),
+    AlarmStage.CLOSED: Text("已结束", "closed"),
+}
+
+OUTCOMES: Mapping[Outcome, Text] = {
+    Outcome.HELPED: Text("已帮助", "helped"),
+    Outcome.HOSPITAL: Text("送医", "hospital"),
+    Outcome.FALSE_ALARM: Text("误按", "false alarm"),
+    Outcome.NOBODY_CAME: Text("无人到场", "nobody came"),
+    Outcome.CANCELLED: Text("已取消", "cancelled"),
+}
+
+HELPER_STATES: Mapping[HelperState, Text] = {
+    HelperState.COMING: Text("正在赶来", "coming"),
+    HelperState.LATE: Text("未按时到达", "late"),
+    HelperState.HANDED_BACK: Text("已交回", "handed back"),
+    HelperState.ARRIVED: Text("已到达", "arrived"),
+}
+
+LINES: Mapping[NoteType | LineType, Text] = {
+    NoteType.RAISED: Text("按铃求助", "raised"),
+    NoteType.PRESSED_AGAIN: Text("再次按铃", "pressed again"),
+    NoteType.STEP_STARTED: Text("开始呼叫", "step started"),
+    NoteType.STEP_DEAF: Text("无一能响", "step deaf"),
+    NoteType.STEP_REPEATED: Text("再次呼叫", "step repeated"),
+    NoteType.ALL_CALLED: Text("全部呼叫", "all called"),
+    NoteType.SOUNDING: Text("铃响了", "sounding"),
+    NoteType.SILENT: Text("铃停了", "silent"),
+    NoteType.ACCEPTED: Text("接下", "accepted"),
+    NoteType.ACCEPTED_LATE: Text("迟到的接下", "accepted late"),
+    NoteType.DECLINED: Text("不能来", "declined"),
+    NoteType.HANDED_BACK: Text("交回", "handed back"),
+    NoteType.NOT_ARRIVED: Text("未按时到达", "not arrived"),
+    NoteType.ARRIVED: Text("到达", "arrived"),
+    NoteType.OVERDUE: Text("超时未完成", "overdue"),
+    NoteType.CLOSED: Text("结束", "closed"),
+    NoteType.CLOCK_STEPPED: Text("时钟跳变", "clock stepped"),
+    NoteType.HOOK_FAILED: Text("通知失败", "hook failed"),
+    NoteType.WAITING: Text("继续等待", "waiting"),
+    LineType.SIGN_OF_LIFE: Text("报平安", "sign of life"),
+    LineType.TEST: Text("测试", "test"),
+    LineType.FAULT: Text("设备故障", "fault"),
+    LineType.IGNORED: Text("未起作用", "changed nothing"),
+    LineType.EARLY: Text("早到的回答", "early answer"),
+    LineType.DEVICE_ONLINE: Text("设备上线", "device online"),
+    LineType.DEVICE_OFFLINE: Text("设备离线", "device offline"),
+}
+
+_LINES_BY_NAME = {kind.value: text for kind, text in LINES.items()}
+
+
+def line_word(name: str, language: Language) -> str:
+    """The word for a type of journal line; the bare name for one that a newer relay has written."""
+    text = _LINES_BY_NAME.get(name)
+    return text.say(language) if text is not None else name
