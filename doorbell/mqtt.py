@@ -253,6 +253,7 @@ class _Connection:
         self._early: list[Delivery] = []
         """What came before SUBACK; the protocol bounds it: 65,535 message ids can be unacknowledged at once."""
         self._reason: str | None = None
+        self._over = False
         client.on_socket_open = _tune_socket
         # With this callback set, paho never writes on the caller's thread: two threads in its write loop can
         # interleave the halves of two packets. The link's thread writes; publish wakes it.
@@ -280,9 +281,11 @@ class _Connection:
             info = self.client.publish(topic, Presence.OFFLINE.value, qos=1, retain=True)
             # The connection may end or its queue be full just now: then the last will says it.
             with suppress(RuntimeError, ValueError):
-                info.wait_for_publish(wait_s)
-                if not info.is_published():
-                    return
+                deadline = time.monotonic() + wait_s
+                while not info.is_published():
+                    if self._over or time.monotonic() > deadline:
+                        return
+                    info.wait_for_publish(0.05)
         self.client.disconnect()
 
     def cut(self) -> None:
@@ -294,6 +297,7 @@ class _Connection:
 
     def forget(self) -> None:
         """Break the circle of references, so that paho closes its sockets now and not at some collection."""
+        self._over = True
         client = self.client
         client.on_connect = client.on_subscribe = client.on_message = client.on_disconnect = None
         self.unacked.clear()

@@ -19,6 +19,8 @@ def explain_error(error: OSError | ValueError, settings: MqttSettings) -> str:
             return f"TLS with {where} failed: {detail}; does this port speak TLS?"
         case ConnectionRefusedError():
             return f"nothing listens at {where}"
+        case ConnectionError() if settings.tls is not None:
+            return f"TLS with {where} failed: the other side ended it; does this port speak TLS?"
         case socket.gaierror():
             return f"the name {settings.host!r} cannot be resolved: {error.strerror}"
         case TimeoutError():

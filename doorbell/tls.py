@@ -10,14 +10,21 @@ from doorbell.settings import TlsSettings
 
 
 class _NamedContext(ssl.SSLContext):
-    """Checks the certificate against ``expected_name`` instead of the host that was dialled."""
+    """Checks the certificate against ``expected_name``, if there is one, instead of the host that was dialled."""
 
     expected_name: str | None = None
 
     def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
         if self.expected_name is not None:
             options["server_hostname"] = self.expected_name
-        return super().wrap_socket(*args, **options)
+        tls = super().wrap_socket(*args, **options)
+        try:
+            # paho would do it, and leave the socket open when it fails; a second handshake does nothing.
+            tls.do_handshake()
+        except OSError:
+            tls.close()
+            raise
+        return tls
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:

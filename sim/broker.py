@@ -157,7 +157,7 @@ class EmbeddedBroker:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_S
-        while not _speaks_mqtt(self.port):
+        while not speaks_mqtt(self.port):
             if self.wait(0.02):
                 raise SetupError(f"the broker ended at once: {self.last_words()}")
             if time.monotonic() > deadline:
@@ -210,7 +210,8 @@ def _die_with_parent() -> list[str]:
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
-def _speaks_mqtt(port: int) -> bool:
+def speaks_mqtt(port: int) -> bool:
+    """Whether something on this loopback port answers a CONNECT with a CONNACK."""
     try:
         with socket.create_connection((HOST, port), timeout=1.0) as sock:
             sock.sendall(_CONNECT)
