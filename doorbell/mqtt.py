@@ -31,6 +31,7 @@ from doorbell.logs import LogOnce
 from doorbell.reasons import explain_disconnect, explain_error
 from doorbell.settings import MqttSettings
 from doorbell.tls import tls_context
+from doorbell.waking import wake_once
 from doorbell.wire import Presence
 
 Sink = Callable[[LinkEvent], None]
@@ -268,6 +269,7 @@ class _Connection:
         if stopping.is_set():
             self.client.disconnect()
         deadline = time.monotonic() + self._link.handshake_s
+        wake_once(self.client)
         loop = self.client.loop
         while loop(LOOP_TURN_S) is MQTTErrorCode.MQTT_ERR_SUCCESS:
             if self.up_since is None and time.monotonic() > deadline:

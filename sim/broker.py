@@ -60,6 +60,8 @@ class EmbeddedBroker:
         self.data_dir = data_dir.absolute()
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._log = self.data_dir / "broker.log"
+        self._log_start = 0
 
     @property
     def pid(self) -> int | None:
@@ -72,6 +74,7 @@ class EmbeddedBroker:
             return
         _require_free(self.port)
         command = [*_die_with_parent(), str(server_binary()), "-c", str(self._write_config())]
+        self._log_start = self._log.stat().st_size if self._log.exists() else 0
         with self._locked() as lock:
             self._process = subprocess.Popen(
                 command,
@@ -143,7 +146,7 @@ class EmbeddedBroker:
             "port": -1,  # its own protocol cannot be switched off: any free port, on loopback
             "jetstream": {"store_dir": str(self.data_dir / "store"), "sync_interval": SYNC_INTERVAL},
             "mqtt": {"host": HOST, "port": self.port, "max_ack_pending": MAX_ACK_PENDING, "ack_wait": ACK_WAIT},
-            "log_file": str(self.data_dir / "broker.log"),
+            "log_file": str(self._log),
             "logfile_size_limit": LOG_BYTES,
             "logfile_max_num": 2,
         }
@@ -164,13 +167,13 @@ class EmbeddedBroker:
                 raise SetupError(f"the broker did not answer within {START_S:.0f} s: {self.last_words()}")
 
     def last_words(self) -> str:
-        path = self.data_dir / "broker.log"
+        """The last error of this run in its log, or its last line: for a message to a person."""
         try:
-            lines = path.read_text("utf-8", "replace").splitlines()
+            lines = self._log.read_bytes()[self._log_start :].decode("utf-8", "replace").splitlines()
         except OSError:
-            return f"it wrote no {path}"
+            lines = []
         errors = [line for line in lines if "[FTL]" in line or "[ERR]" in line] or lines
-        return f"{errors[-1] if errors else 'nothing'} (in {path})"
+        return f"{errors[-1] if errors else 'it wrote nothing'} (in {self._log})"
 
 
 def server_binary() -> Path:
