@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, bindparam, insert, inspect, select, t
 
 from doorbell.errors import SetupError
 from relay.adapters import store_schema as schema
-from relay.adapters.store_engine import OwnerLock, for_reading, open_engine, prepare_file, store_errors, url_of
+from relay.adapters.store_engine import BUSY_S, OwnerLock, for_reading, open_engine, prepare_file, store_errors, url_of
 from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_register import read_register, write_register
 from relay.adapters.store_rows import (
@@ -36,7 +36,6 @@ IDS_AT_ONCE = 500
 """Ids asked for in one statement: SQLite before 3.32 takes 999 parameters."""
 LINES_AT_ONCE = 1_000
 """Journal lines read in one transaction: a long one would keep the write-ahead log from shrinking."""
-_MIGRATIONS = Path(__file__).parent / "migrations"
 
 _KNOWN = select(schema.event.c.id).where(schema.event.c.id.in_(bindparam("ids", expanding=True)))
 _ALARM = select(schema.alarm.c.policy, schema.alarm.c.state)
@@ -49,25 +48,26 @@ _VERSION = select(schema.meta.c.value).where(schema.meta.c.key == "register_vers
 class SqlStore:
     """A ``relay.ports.Store`` in a database, and what the commands of the office read from it.
 
-    ``target``: the path of an SQLite file, or a database's URL. Use ``open``; the bare constructor touches nothing.
+    ``target``: the path of an SQLite file, or a database's URL; ``busy_s``: how long to wait for another process's
+    transaction. Use ``open``; the bare constructor touches nothing.
     """
 
-    def __init__(self, target: str | Path) -> None:
+    def __init__(self, target: str | Path, *, busy_s: float = BUSY_S) -> None:
         url = url_of(target)
         self._file = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
         self._lock = OwnerLock(self._file) if self._file is not None else None
-        self._engine = open_engine(url)
+        self._engine = open_engine(url, busy_s)
         self._reader = for_reading(self._engine)
         self._hot = HotStatements(self._engine.dialect)
 
     @classmethod
-    def open(cls, target: str | Path, *, exclusive: bool = False) -> Self:
+    def open(cls, target: str | Path, *, exclusive: bool = False, busy_s: float = BUSY_S) -> Self:
         """Open a database, making or upgrading it where needed.
 
         ``exclusive``: as the relay that owns it, until ``close`` or the end of the process. Raises ``SetupError`` when
         another relay owns it, when a newer release has made it, or when it cannot be made; ``StoreError`` for the rest.
         """
-        store = cls(target)
+        store = cls(target, busy_s=busy_s)
         try:
             if store._file is not None:
                 prepare_file(store._file)
@@ -97,37 +97,24 @@ class SqlStore:
         current = self._revision()
         if current == schema.SCHEMA_HEAD:
             return
-        borrowed = self._lock is not None and not self._lock.held
-        if borrowed and self._lock is not None and not self._lock.acquire():
-            raise SetupError(f"the relay that runs on {self._file} is of another release: restart it, then try again")
+        from relay.adapters.store_migrate import check_known, migrate  # noqa: PLC0415 - Alembic: 0.2 s of importing
+
+        check_known(current)
+        borrowed = self._lock is not None and not self._lock.held and self._lock
+        if borrowed and not borrowed.acquire():
+            raise SetupError(f"the relay that runs on {self._file} is of an older release: restart it, then try again")
         try:
-            self._migrate(current)
+            with store_errors(), self._engine.begin() as connection:
+                migrate(connection)
         finally:
-            if borrowed and self._lock is not None:
-                self._lock.release()
+            if borrowed:
+                borrowed.release()
 
     def _revision(self) -> str | None:
         with store_errors(), self._reader.begin() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return None
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-    def _migrate(self, current: str | None) -> None:
-        from alembic import command  # noqa: PLC0415 - 0.2 s that only a migration needs
-        from alembic.config import Config  # noqa: PLC0415
-        from alembic.script import ScriptDirectory  # noqa: PLC0415
-
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        if current is not None and current not in known:
-            raise SetupError(
-                f"the database is of a newer release (schema {current}, this release knows {schema.SCHEMA_HEAD}): "
-                "install that release, or restore the back-up from before it"
-            )
-        with store_errors(), self._engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
 
     # -----------------------------------------------------------------------------------------------------------------
     # What the relay needs: relay.ports.Store
@@ -136,7 +123,7 @@ class SqlStore:
         """Everything a relay starts from, of one moment."""
         with store_errors(), self._reader.begin() as connection:
             open_alarms = _ALARM.where(text(schema.OPEN)).order_by(schema.alarm.c.deadline)
-            meta = dict(connection.execute(select(schema.meta.c.key, schema.meta.c.value)).tuples().all())
+            meta = {row.key: row.value for row in connection.execute(select(schema.meta))}
             return Snapshot(
                 register=read_register(connection),
                 register_version=int(meta.get("register_version", "0")),
@@ -194,7 +181,7 @@ class SqlStore:
         with store_errors(), self._engine.begin() as connection:
             version = _version(connection) + 1
             write_register(connection, register)
-            self._hot.write_meta(connection, {"register_version": str(version)})
+            self._hot.write_version(connection, version)
             return version
 
     def add_command(self, alarm: str, outcome: Outcome, note: str, by: str) -> int:
@@ -275,7 +262,7 @@ class SqlStore:
         table = schema.journal
         query = select(table.c.alarm, table.c.policy, table.c.after).where(table.c.after.is_not(None))
         with store_errors(), self._reader.begin() as connection:
-            return rebuild(connection.execute(query.order_by(table.c.seq)).tuples())
+            return rebuild(connection.execute(query.order_by(table.c.seq)))
 
 
 def _alarms(connection: Connection, query: Select[Any]) -> list[Alarm]:

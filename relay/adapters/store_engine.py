@@ -48,11 +48,11 @@ def url_of(target: str | Path) -> URL:
     return URL.create("sqlite", database=str(Path(target).absolute()))
 
 
-def open_engine(url: URL) -> Engine:
+def open_engine(url: URL, busy_s: float) -> Engine:
     """An engine whose transactions begin as writers, so that none fails half-way for the lock; no I/O yet."""
     if url.get_backend_name() != "sqlite":
         return create_engine(url, hide_parameters=True, paramstyle="format")
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_S, "check_same_thread": False})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": busy_s, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)
     return engine
@@ -87,6 +87,8 @@ def store_errors() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        raise _explain(error.orig, gone=error.connection_invalidated) from error
+    except sqlite3.Error as error:  # from the driver's own cursor
         raise _explain(error) from error
     except PoolTimeoutError as error:
         raise StoreError("no connection to the database became free", retryable=True) from error
@@ -94,13 +96,13 @@ def store_errors() -> Iterator[None]:
         raise StoreError(f"{type(error).__name__}: {error}", retryable=False) from error
 
 
-def _explain(error: DBAPIError) -> StoreError:
-    code = getattr(error.orig, "sqlite_errorcode", None)
+def _explain(error: BaseException | None, *, gone: bool = False) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", None)
     if code is None:
-        return StoreError(str(error.orig), retryable=bool(error.connection_invalidated))
-    name = getattr(error.orig, "sqlite_errorname", "")
+        return StoreError(str(error), retryable=gone)
+    name = getattr(error, "sqlite_errorname", "")
     moved = code == sqlite3.SQLITE_READONLY_DBMOVED  # the file was deleted under us: no wait brings it back
-    return StoreError(f"{name}: {error.orig}", retryable=code & 0xFF in _RETRYABLE and not moved)
+    return StoreError(f"{name}: {error}", retryable=code & 0xFF in _RETRYABLE and not moved)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The statements of a commit: compiled once, then given to the driver as tuples, one ``executemany`` for each table.
 
-SQLAlchemy's own ``executemany`` costs several times what SQLite needs for such small rows (bench/store.py has both).
-The statements are still written and compiled by SQLAlchemy, so another database gets its own dialect of them.
+Through SQLAlchemy's own ``executemany`` a batch of 1,000 presses took 1.7 times as long (15,600 presses a second, not
+26,500, on a memory disk). The statements are still written and compiled by SQLAlchemy, so another database gets its
+own dialect of them.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql import ClauseElement
 
 from relay.adapters import store_schema as schema
 from relay.adapters.store_rows import (
     MAX_REJECTED,
-    AlarmStates,
+    AlarmTexts,
     alarm_values,
     event_values,
     journal_values,
@@ -37,9 +39,9 @@ class _Statement:
         if list(compiled.positiontup or ()) != list(columns):
             raise TypeError(f"{compiled.positiontup} is not the order of {columns}")
 
-    def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    def run(self, cursor: DBAPICursor, rows: list[tuple[Any, ...]]) -> None:
         if rows:
-            connection.exec_driver_sql(self._sql, rows)
+            cursor.executemany(self._sql, rows)
 
 
 class HotStatements:
@@ -68,25 +70,34 @@ class HotStatements:
 
     def write(self, connection: Connection, batch: Batch) -> None:
         """Write a batch into the transaction that is open."""
-        states = AlarmStates()
-        self._event.run(connection, [event_values(row) for row in batch.events])
-        self._verdict.run(connection, [(verdict, key) for key, verdict in batch.verdicts.items()])
-        self._journal.run(connection, [journal_values(row, states) for row in batch.journal])
-        # Closed ones first: a household may have had one alarm closed and the next raised in the same turn.
-        alarms = sorted(batch.alarms.values(), key=lambda alarm: alarm.is_open)
-        self._alarm.run(connection, [alarm_values(alarm, states) for alarm in alarms])
-        self._twin.run(connection, [twin_values(row) for row in batch.twins.values()])
-        self._notice.run(connection, [notice_values(row) for row in batch.notices.values()])
-        self._command.run(connection, [(result, key) for key, result in batch.commands_done.items()])
+        texts = AlarmTexts()
+        cursor = connection.connection.cursor()
+        try:
+            self._event.run(cursor, [event_values(row) for row in batch.events])
+            self._verdict.run(cursor, [(verdict, key) for key, verdict in batch.verdicts.items()])
+            self._journal.run(cursor, [journal_values(row, texts) for row in batch.journal])
+            # Closed ones first: a household may have had one alarm closed and the next raised in the same turn.
+            alarms = sorted(batch.alarms.values(), key=lambda alarm: alarm.is_open)
+            self._alarm.run(cursor, [alarm_values(alarm, texts) for alarm in alarms])
+            self._twin.run(cursor, [twin_values(row) for row in batch.twins.values()])
+            self._notice.run(cursor, [notice_values(row) for row in batch.notices.values()])
+            self._command.run(cursor, [(result, key) for key, result in batch.commands_done.items()])
+            self._rejected.run(cursor, [rejected_values(row) for row in batch.rejected])
+            if batch.anchor is not None:
+                anchor = {"boot_id": batch.anchor.boot_id, "offset_ms": str(batch.anchor.offset_ms)}
+                self._meta.run(cursor, list(anchor.items()))
+        finally:
+            cursor.close()
         if batch.rejected:
-            self._rejected.run(connection, [rejected_values(row) for row in batch.rejected])
             connection.execute(self._forget_rejected)
-        if batch.anchor is not None:
-            self.write_meta(connection, {"boot_id": batch.anchor.boot_id, "offset_ms": str(batch.anchor.offset_ms)})
 
-    def write_meta(self, connection: Connection, values: dict[str, str]) -> None:
-        """Set values of the table ``meta``."""
-        self._meta.run(connection, list(values.items()))
+    def write_version(self, connection: Connection, version: int) -> None:
+        """Set the version of the register."""
+        cursor = connection.connection.cursor()
+        try:
+            self._meta.run(cursor, [("register_version", str(version))])
+        finally:
+            cursor.close()
 
 
 def _insert(table: Table, dialect: Dialect, leave_out: str = "") -> _Statement:

@@ -68,17 +68,25 @@ def alarm_state(alarm: Alarm) -> str:
     return _ALARM.dump_json(alarm, exclude=_NOT_POLICY).decode()
 
 
-class AlarmStates:
-    """The JSON of the alarms of one batch: each stands on several lines and is made once."""
+class AlarmTexts:
+    """The JSON of the alarms of one batch: each stands in several rows and is made once."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[Alarm, str]] = {}
+        self._states: dict[int, tuple[Alarm, str]] = {}
+        self._policies: dict[int, tuple[Policy, str]] = {}
 
-    def of(self, alarm: Alarm) -> str:
+    def state(self, alarm: Alarm) -> str:
         """``alarm_state``, made once for each value."""
-        made = self._made.get(id(alarm))
+        made = self._states.get(id(alarm))
         if made is None:
-            made = self._made[id(alarm)] = (alarm, alarm_state(alarm))
+            made = self._states[id(alarm)] = (alarm, alarm_state(alarm))
+        return made[1]
+
+    def policy(self, policy: Policy) -> str:
+        """``policy_json`` without hashing all of the policy for each row."""
+        made = self._policies.get(id(policy))
+        if made is None:
+            made = self._policies[id(policy)] = (policy, policy_json(policy))
         return made[1]
 
 
@@ -98,7 +106,7 @@ def read_policy(body: str) -> Policy:
     return _POLICY.validate_json(body)
 
 
-def rebuild(lines: Iterable[tuple[str, str | None, str]]) -> dict[str, Alarm]:
+def rebuild(lines: Iterable[Any]) -> dict[str, Alarm]:
     """The alarms as a journal left them: from its lines (alarm, policy, after), oldest first."""
     policies: dict[str, str] = {}
     states: dict[str, str] = {}
@@ -128,7 +136,7 @@ def event_values(row: EventRow) -> Row:
     )
 
 
-def journal_values(row: JournalRow, states: AlarmStates) -> Row:
+def journal_values(row: JournalRow, texts: AlarmTexts) -> Row:
     """To the table ``journal``."""
     after = row.after
     return (
@@ -140,12 +148,12 @@ def journal_values(row: JournalRow, states: AlarmStates) -> Row:
         row.device,
         row.event,
         to_json(dict(row.data), inf_nan_mode="null").decode(),
-        None if after is None else states.of(after),
-        policy_json(after.policy) if after is not None and row.type == NoteType.RAISED else None,
+        None if after is None else texts.state(after),
+        texts.policy(after.policy) if after is not None and row.type == NoteType.RAISED else None,
     )
 
 
-def alarm_values(alarm: Alarm, states: AlarmStates) -> Row:
+def alarm_values(alarm: Alarm, texts: AlarmTexts) -> Row:
     """To the table ``alarm``."""
     return (
         alarm.id,
@@ -153,10 +161,10 @@ def alarm_values(alarm: Alarm, states: AlarmStates) -> Row:
         alarm.household,
         alarm.kind.value,
         to_ms(alarm.raised_at),
-        policy_json(alarm.policy),
+        texts.policy(alarm.policy),
         alarm.stage.value,
         None if alarm.deadline is None else to_ms(alarm.deadline),
-        states.of(alarm),
+        texts.state(alarm),
     )
 
 

@@ -1,0 +1,404 @@
+"""What every store of the relay must do. ``StoreContract`` is run for each of them by tests/relay/adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+import pytest
+
+from doorbell.wire import AlarmKind
+from relay.adapters.store_rows import MAX_REJECTED, MAX_REJECTED_BYTES, JournalLine
+from relay.core.alarm import Alarm, AlarmStage, Due, Helper, HelperState, NoteType, Outcome
+from relay.core.policy import DEFAULT_POLICIES, OnMistake, Policy, Step, parse_target
+from relay.core.register import Community, Device, DeviceRole, Group, Hook, Household, Person, Register
+from relay.ports import (
+    Batch,
+    ClockAnchor,
+    Command,
+    EventRow,
+    JournalRow,
+    NoticeRow,
+    RejectedRow,
+    Store,
+    StoreError,
+    TwinRow,
+)
+
+T0 = datetime(2026, 11, 23, 6, 43, 0, 120_000, tzinfo=UTC)
+
+
+class ReadableStore(Store, Protocol):
+    """A store with what the commands of the office use of it."""
+
+    def replace_register(self, register: Register) -> int: ...
+    def add_command(self, alarm: str, outcome: Outcome, note: str, by: str) -> int: ...
+    def command_result(self, command: int) -> str | None: ...
+    def alarms(self, open_only: bool = True, limit: int = 100) -> list[Alarm]: ...
+    def journal(
+        self,
+        *,
+        alarm: str | None = None,
+        community: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after_seq: int = 0,
+        limit: int | None = None,
+    ) -> Iterator[JournalLine]: ...
+    def rejected(self, limit: int = 100) -> list[RejectedRow]: ...
+    def early(self) -> list[EventRow]: ...
+    def notices(self, *, alarm: str | None = None, pending_only: bool = False) -> list[NoticeRow]: ...
+    def rebuild_alarms(self) -> dict[str, Alarm]: ...
+
+
+Reopen = Callable[[], ReadableStore]
+"""The same data after the relay's process has ended and another has begun."""
+
+
+def uid(number: int) -> str:
+    """An event id that a test can name by a number."""
+    return str(UUID(int=number, version=4))
+
+
+def after_s(seconds: float) -> datetime:
+    """So long after the test's beginning."""
+    return T0 + timedelta(seconds=seconds)
+
+
+def an_alarm(number: int = 1, *, household: str = "home-liu", at: datetime = T0) -> Alarm:
+    """A ringing alarm, just raised by the press with this number."""
+    return Alarm(
+        id=uid(number),
+        community="xihu",
+        household=household,
+        kind=AlarmKind.HELP,
+        source="panel-liu",
+        raised_at=at,
+        policy=DEFAULT_POLICIES[AlarmKind.HELP],
+        stage=AlarmStage.RINGING,
+        since=at,
+        deadline=at + timedelta(seconds=5),
+        due=Due.DEAF,
+        step_ends=at + timedelta(seconds=45),
+        called=("bell-peng", "bell-wu"),
+        step_bells=("bell-peng",),
+        step_hooks=("hook-board",),
+        recent_presses=(at,),
+        last_press_seq=7,
+    )
+
+
+def accepted(alarm: Alarm) -> Alarm:
+    """The alarm once 彭小平 has said: coming."""
+    helper = Helper("peng", "bell-peng", after_s(20), HelperState.COMING)
+    due = after_s(620)
+    return replace(alarm, stage=AlarmStage.ACCEPTED, helpers=(helper,), deadline=due, due=Due.ARRIVE, step_ends=None)
+
+
+def closed(alarm: Alarm) -> Alarm:
+    """The alarm once it is over."""
+    return replace(
+        alarm, stage=AlarmStage.CLOSED, deadline=None, due=None, outcome=Outcome.HELPED, note="水管漏水，已修好"
+    )
+
+
+def event_of(number: int, *, alarm: str | None = None, verdict: str = "applied", at: datetime = T0) -> EventRow:
+    """A press of the panel."""
+    return EventRow(uid(number), "xihu", "panel-liu", "help", at, after_s(1), alarm, verdict, b'{"id":"\xe6\x9f\xb3"}')
+
+
+def line_of(alarm: Alarm, kind: NoteType, at: datetime = T0, after: Alarm | None = None) -> JournalRow:
+    """A line of the journal about an alarm."""
+    return JournalRow(
+        at, alarm.community, kind.value, alarm.household, alarm.id, "panel-liu", alarm.id, {"step": 1}, after
+    )
+
+
+def raising(alarm: Alarm) -> Batch:
+    """What the relay commits when an alarm is raised."""
+    return Batch(
+        events=[event_of(int(UUID(alarm.id)) & 0xFFFF, alarm=alarm.id, at=alarm.raised_at)],
+        journal=[
+            line_of(alarm, NoteType.RAISED, alarm.raised_at, alarm),
+            line_of(alarm, NoteType.STEP_STARTED, alarm.raised_at, alarm),
+        ],
+        alarms={alarm.id: alarm},
+        twins={"bell-peng": TwinRow("bell-peng", 3, (), b'{"rings":[1]}')},
+    )
+
+
+def changing(alarm: Alarm, kind: NoteType) -> Batch:
+    """What the relay commits when an alarm has changed."""
+    return Batch(journal=[line_of(alarm, kind, after_s(30), alarm)], alarms={alarm.id: alarm})
+
+
+def a_register() -> Register:
+    """A register with one of everything, and its lists not in the order of the alphabet."""
+    policy = Policy(
+        "slow", (Step((parse_target("volunteer:1"), parse_target("hook:board")), 60),), on_mistake=OnMistake.LOOK_IN
+    )
+    return Register(
+        communities={"xihu": Community("xihu", "西湖社区"), "aixi": Community("aixi", "Aixi", "en")},
+        households={
+            "home-liu": Household(
+                "home-liu",
+                "xihu",
+                "柳奶奶",
+                "3栋502",
+                volunteers=("wu", "peng"),
+                policies=((AlarmKind.TECHNICAL, "slow"), (AlarmKind.HELP, "slow")),
+            ),
+            "home-chen": Household("home-chen", "aixi", "Mr Chen"),
+        },
+        people={"peng": Person("peng", "xihu", "彭小平", "+8613800000000"), "wu": Person("wu", "xihu", "吴医生")},
+        devices={
+            "panel-liu": Device("panel-liu", "xihu", DeviceRole.PANEL, household="home-liu", volume=80),
+            "bell-peng": Device("bell-peng", "xihu", DeviceRole.BELL, person="peng", report_interval_s=30),
+        },
+        groups={"office": Group("office", "xihu", "office", "社区", members=("wu", "peng"), hooks=("board", "apron"))},
+        hooks={
+            "board": Hook("board", "xihu", "https://example.org/hook?key=1", "/etc/love-doorbell/board.key"),
+            "apron": Hook("apron", "xihu", "https://example.org/b"),
+        },
+        policies={"slow": policy},
+    )
+
+
+class StoreContract:
+    """Every test is a promise to the relay's shell, to the office's commands or to the village's checkers."""
+
+    def test_an_empty_store_is_an_empty_relay(self, store: ReadableStore) -> None:
+        snapshot = store.load()
+        assert snapshot.register == Register()
+        assert snapshot.register_version == 0
+        assert (snapshot.alarms, snapshot.twins, list(snapshot.early)) == ({}, {}, [])
+        assert (snapshot.notices, snapshot.anchor) == ({}, None)
+        assert store.poll() == (0, [])
+        assert list(store.journal()) == []
+        assert store.rebuild_alarms() == {}
+
+    def test_what_was_committed_is_there_after_a_restart(self, store: ReadableStore, reopen: Reopen) -> None:
+        alarm = an_alarm()
+        batch = raising(alarm)
+        batch.twins["panel-liu"] = TwinRow("panel-liu", 9, (uid(5), uid(1)), b'{"panel":null}')
+        batch.anchor = ClockAnchor("boot-1", -1_234_567_890_123)
+        store.commit(batch)
+
+        again = reopen()
+        snapshot = again.load()
+        assert snapshot.alarms == {alarm.id: alarm}
+        assert snapshot.twins == batch.twins
+        assert snapshot.anchor == batch.anchor
+        assert again.known_events([uid(1), uid(2)]) == {uid(1)}
+        assert again.find_alarm(alarm.id) == alarm
+        assert [line.type for line in again.journal()] == ["raised", "step_started"]
+
+    def test_an_alarm_comes_back_the_same_in_every_stage(self, store: ReadableStore, reopen: Reopen) -> None:
+        for state in (an_alarm(), accepted(an_alarm()), closed(accepted(an_alarm()))):
+            store.commit(Batch(alarms={state.id: state}))
+            found = reopen().find_alarm(state.id)
+            assert found == state
+            assert found is not None
+            assert isinstance(found.stage, AlarmStage)
+            assert found.raised_at.tzinfo is not None
+
+    def test_only_open_alarms_are_loaded(self, store: ReadableStore) -> None:
+        first, second = an_alarm(1), an_alarm(2, household="home-chen")
+        store.commit(raising(first))
+        store.commit(raising(second))
+        store.commit(changing(closed(first), NoteType.CLOSED))
+        assert store.load().alarms == {second.id: second}
+        assert store.find_alarm(first.id) == closed(first)
+
+    def test_an_alarm_is_found_by_any_press_counted_to_it(self, store: ReadableStore) -> None:
+        alarm = an_alarm(1)
+        store.commit(raising(alarm))
+        store.commit(Batch(events=[event_of(2, alarm=alarm.id), event_of(3)]))
+        assert store.find_alarm(uid(2)) == alarm
+        assert store.find_alarm(uid(3)) is None
+        assert store.find_alarm(uid(4)) is None
+
+    def test_thousands_of_ids_are_asked_for_at_once(self, store: ReadableStore) -> None:
+        store.commit(Batch(events=[event_of(number) for number in range(0, 3_000, 2)]))
+        asked = [uid(number) for number in range(3_000)]
+        assert store.known_events(asked) == set(asked[::2])
+        assert store.known_events([]) == set()
+
+    def test_a_batch_that_cannot_be_written_whole_is_not_written_at_all(self, store: ReadableStore) -> None:
+        store.commit(raising(an_alarm(1)))
+        bad = raising(an_alarm(2, household="home-chen"))
+        bad.events.append(event_of(1))
+        bad.rejected.append(RejectedRow(T0, "t", b"", "not_json", ""))
+        with pytest.raises(StoreError) as caught:
+            store.commit(bad)
+        assert not caught.value.retryable
+        assert store.known_events([uid(2)]) == set()
+        assert store.find_alarm(uid(2)) is None
+        assert len(list(store.journal())) == 2
+        assert store.rejected() == []
+        assert store.load().twins["bell-peng"].rev == 3
+
+    def test_a_household_has_one_open_alarm_of_a_kind(self, store: ReadableStore) -> None:
+        store.commit(raising(an_alarm(1)))
+        with pytest.raises(StoreError) as caught:
+            store.commit(Batch(alarms={uid(2): an_alarm(2)}))
+        assert not caught.value.retryable
+        checkin = replace(an_alarm(3), kind=AlarmKind.CHECKIN)
+        store.commit(Batch(alarms={checkin.id: checkin}))
+        assert set(store.load().alarms) == {uid(1), uid(3)}
+
+    def test_two_new_alarms_of_one_household_in_one_batch_are_refused(self, store: ReadableStore) -> None:
+        with pytest.raises(StoreError):
+            store.commit(Batch(alarms={uid(n): an_alarm(n) for n in (1, 2)}))
+        assert store.alarms(open_only=False) == []
+
+    @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+    def test_one_alarm_closes_and_the_next_opens_in_one_batch(
+        self, store: ReadableStore, order: tuple[int, int]
+    ) -> None:
+        store.commit(raising(an_alarm(1)))
+        states = {1: closed(an_alarm(1)), 2: an_alarm(2)}
+        store.commit(Batch(alarms={uid(n): states[n] for n in order}))
+        assert set(store.load().alarms) == {uid(2)}
+        store.commit(Batch(alarms={uid(2): closed(an_alarm(2))}))
+        store.commit(Batch(alarms={uid(3): an_alarm(3)}))
+        assert set(store.load().alarms) == {uid(3)}
+
+    def test_early_answers_wait_until_their_verdict_changes(self, store: ReadableStore, reopen: Reopen) -> None:
+        rows = [
+            replace(event_of(n, alarm=uid(9), verdict="early"), type="accept", received_at=after_s(10 - n))
+            for n in (1, 2, 3)
+        ]
+        store.commit(Batch(events=rows))
+        assert reopen().early() == rows[::-1]
+        store.commit(Batch(verdicts={uid(2): "applied"}))
+        assert list(reopen().load().early) == [rows[2], rows[0]]
+
+    def test_a_twin_is_replaced_whole(self, store: ReadableStore, reopen: Reopen) -> None:
+        store.commit(Batch(twins={"b": TwinRow("b", 1, (uid(1),), b"{}")}))
+        newer = TwinRow("b", 2, (), b'{"rings":[]}')
+        store.commit(Batch(twins={"b": newer}))
+        assert reopen().load().twins == {"b": newer}
+
+    def test_notices_are_pending_until_told(self, store: ReadableStore, reopen: Reopen) -> None:
+        body = {"text": "【爱心门铃】柳奶奶", "presses": 1, "late": None}
+        first = NoticeRow("a/1", "xihu", uid(1), "board", body, T0, next_at=T0)
+        second = replace(first, id="a/2", created_at=after_s(1), next_at=None)
+        store.commit(Batch(notices={n.id: n for n in (second, first)}))
+        assert list(reopen().load().notices.values()) == [first, second]
+        told = replace(first, state="sent", attempts=2, next_at=None)
+        again = replace(second, attempts=1, next_at=after_s(2), detail="HTTP 503")
+        store.commit(Batch(notices={n.id: n for n in (told, again)}))
+        assert reopen().load().notices == {"a/2": again}
+        assert store.notices() == [told, again]
+        assert store.notices(alarm=uid(2)) == []
+
+    def test_the_newest_rejected_messages_are_kept(self, store: ReadableStore) -> None:
+        rows = [
+            RejectedRow(after_s(n), f"x/{n}", b"\xff\x00" * 5_000 if n == 0 else b"", "not_json", "at 0")
+            for n in range(MAX_REJECTED + 5)
+        ]
+        store.commit(Batch(rejected=rows[:1]))
+        assert store.rejected() == [replace(rows[0], payload=rows[0].payload[:MAX_REJECTED_BYTES])]
+        store.commit(Batch(rejected=rows[1:]))
+        assert store.rejected(limit=2) == [rows[-1], rows[-2]]
+        assert len(store.rejected(limit=20_000)) == MAX_REJECTED
+
+    def test_a_stranger_cannot_send_what_does_not_fit(self, store: ReadableStore) -> None:
+        store.commit(Batch(rejected=[RejectedRow(T0, "x/\ud800\x00", b"", "bad_topic", "\udcff")]))
+        assert len(store.rejected()) == 1
+
+    def test_commands_wait_until_they_are_done(self, store: ReadableStore, reopen: Reopen) -> None:
+        first = store.add_command(uid(1), Outcome.HOSPITAL, "120 来了", "office")
+        second = store.add_command(uid(2), Outcome.FALSE_ALARM, "", "office")
+        assert reopen().poll() == (
+            0,
+            [
+                Command(first, uid(1), Outcome.HOSPITAL, "120 来了", "office"),
+                Command(second, uid(2), Outcome.FALSE_ALARM, "", "office"),
+            ],
+        )
+        store.commit(Batch(commands_done={first: "applied"}))
+        assert [command.id for command in reopen().poll()[1]] == [second]
+        assert store.command_result(first) == "applied"
+        assert store.command_result(second) is None
+
+    def test_a_register_comes_back_the_same_and_its_version_rises(self, store: ReadableStore, reopen: Reopen) -> None:
+        register = a_register()
+        assert store.replace_register(register) == 1
+        assert reopen().load_register() == (1, register)
+        smaller = replace(register, devices={}, groups={}, hooks={})
+        assert store.replace_register(smaller) == 2
+        again = reopen()
+        assert again.load_register() == (2, smaller)
+        assert again.poll()[0] == 2
+        assert again.load().register == smaller
+
+    def test_a_register_is_in_the_order_of_its_ids(self, store: ReadableStore) -> None:
+        store.replace_register(a_register())
+        register = store.load_register()[1]
+        for items in (register.communities, register.households, register.people, register.devices, register.hooks):
+            assert list(items) == sorted(items)
+
+    def test_history_outlives_the_register(self, store: ReadableStore) -> None:
+        store.replace_register(a_register())
+        store.commit(raising(an_alarm()))
+        store.replace_register(Register())
+        assert store.load().alarms == {uid(1): an_alarm()}
+
+    def test_alarms_are_listed_newest_first(self, store: ReadableStore) -> None:
+        listed = [an_alarm(n, household=f"home-{n}", at=after_s(n)) for n in range(1, 6)]
+        for alarm in listed:
+            store.commit(raising(alarm))
+        store.commit(changing(closed(listed[4]), NoteType.CLOSED))
+        assert store.alarms(open_only=True, limit=10) == listed[3::-1]
+        assert store.alarms(open_only=False, limit=2) == [closed(listed[4]), listed[3]]
+
+    def test_the_journal_is_read_by_alarm_time_community_and_place(self, store: ReadableStore) -> None:
+        first, second = an_alarm(1), replace(an_alarm(2, at=after_s(60)), household="home-chen", community="aixi")
+        store.commit(raising(first))
+        store.commit(raising(second))
+        store.commit(
+            Batch(journal=[JournalRow(after_s(90), "aixi", "device_offline", device="bell-wu", data={"a": [1]})])
+        )
+
+        lines = list(store.journal())
+        assert [line.seq for line in lines] == sorted({line.seq for line in lines})
+        assert lines[0] == JournalLine(
+            lines[0].seq, T0, "xihu", "raised", "home-liu", first.id, "panel-liu", first.id, {"step": 1}
+        )
+        assert lines[4] == JournalLine(
+            lines[4].seq, after_s(90), "aixi", "device_offline", device="bell-wu", data={"a": [1]}
+        )
+        assert list(store.journal(alarm=first.id)) == lines[:2]
+        assert list(store.journal(community="aixi")) == lines[2:]
+        assert list(store.journal(since=after_s(60))) == lines[2:]
+        assert list(store.journal(until=after_s(60))) == lines[:2]
+        assert list(store.journal(after_seq=lines[2].seq)) == lines[3:]
+        assert list(store.journal(limit=3)) == lines[:3]
+        assert list(store.journal(community="aixi", after_seq=lines[2].seq, limit=1)) == [lines[3]]
+        assert list(store.journal(limit=0)) == []
+
+    def test_a_long_journal_is_read_whole(self, store: ReadableStore) -> None:
+        rows = [JournalRow(after_s(n), "xihu", "test", data={"n": n}) for n in range(2_500)]
+        store.commit(Batch(journal=rows))
+        assert [line.data["n"] for line in store.journal()] == list(range(2_500))
+        assert [line.data["n"] for line in store.journal(limit=1_500)] == list(range(1_500))
+
+    def test_the_journal_alone_tells_every_alarm(self, store: ReadableStore, reopen: Reopen) -> None:
+        other = replace(DEFAULT_POLICIES[AlarmKind.HELP], id="other", arrive_wait_s=60)
+        first, second = an_alarm(1), replace(an_alarm(2, household="home-chen"), policy=other)
+        store.commit(raising(first))
+        store.commit(raising(second))
+        store.commit(changing(accepted(first), NoteType.ACCEPTED))
+        store.commit(changing(closed(second), NoteType.CLOSED))
+        again = reopen()
+        assert again.rebuild_alarms() == {first.id: accepted(first), second.id: closed(second)}
+        assert again.rebuild_alarms() == {alarm.id: alarm for alarm in again.alarms(open_only=False)}
+
+    def test_a_device_can_say_any_character(self, store: ReadableStore) -> None:
+        store.commit(Batch(journal=[JournalRow(T0, "xihu", "fault", data={"detail": {"x": "\u0000"}})]))
+        assert next(store.journal()).data == {"detail": {"x": "\u0000"}}
