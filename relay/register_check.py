@@ -133,12 +133,8 @@ def _unreadable(line: int, text: Text, **fields: object) -> RegisterCheck:
 def _problem(
     line: int, key: str, text: Text, fields: dict[str, object], severity: Severity = Severity.ERROR
 ) -> Problem:
-    zh, en = (_say(text, fields, language) for language in (Language.ZH, Language.EN))
+    zh, en = (text.say(language, **fields) for language in (Language.ZH, Language.EN))
     return Problem(line, key, zh, en, severity)
-
-
-def _say(text: Text, fields: dict[str, object], language: Language) -> str:
-    return text.say(language, **{k: v.say(language) if isinstance(v, Text) else v for k, v in fields.items()})
 
 
 class _Examiner:

@@ -40,7 +40,7 @@ HEAD = """\
 #                "volunteer:1" 第一位志愿者 the first volunteer     "volunteers" 全部志愿者 all volunteers
 #                "group:medical" 小组的编号或种类 a group by id or kind     "office" 办公室     "everyone" 所有人
 #                "hook:board" 网络通知 a webhook     最后一步一直重复 the last step repeats
-# [[hook]]       网络通知 webhook    id, community, url, secret_file
+# [[hook]]       网络通知 webhook    id, community, url, secret_file = 签名密钥文件 file with the key of the signature
 # [[person]]     人员    id, community, name, phone, bells = [门铃 devices]
 # [[group]]      联盟小组    id, community, kind = "medical" / "office" ..., name, members = [人员 people], hooks
 # [[household]]  住户    id, community, label 称呼, place 地址, panels = [面板 devices], volunteers = [人员 people],

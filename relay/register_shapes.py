@@ -155,6 +155,13 @@ def url(tell: Tell, path: TomlPath, value: Any) -> None:
         tell(path, say.BAD_URL)
 
 
+def absolute_path(tell: Tell, path: TomlPath, value: Any) -> None:
+    """The path of a file on the relay's machine, or nothing."""
+    text_of(MAX_PATH, empty=True)(tell, path, value)
+    if isinstance(value, str) and value and not value.startswith("/"):
+        tell(path, say.NOT_ABSOLUTE)
+
+
 def target(tell: Tell, path: TomlPath, value: Any) -> None:
     """Whom a step calls."""
     if not isinstance(value, str):
@@ -247,7 +254,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "id": _ID,
         "community": _ID,
         "url": Key(url, required=True),
-        "secret_file": Key(text_of(MAX_PATH, empty=True)),
+        "secret_file": Key(absolute_path),
     },
     "policy": {
         "id": _ID,

@@ -22,12 +22,13 @@ class Text:
     en: str
 
     def say(self, language: Language, **fields: object) -> str:
-        """The sentence in this language."""
+        """The sentence in this language; a field that is a ``Text`` itself is said in the same one."""
+        said = {name: value.say(language) if isinstance(value, Text) else value for name, value in fields.items()}
         match language:
             case Language.ZH:
-                return self.zh.format(**fields)
+                return self.zh.format(**said)
             case Language.EN:
-                return self.en.format(**fields)
+                return self.en.format(**said)
 
 
 def parse_language(name: str) -> Language | None:

@@ -50,6 +50,10 @@ CONTROL = Text("含有看不见的控制字符（{found}），请删去", "has a
 OUT_OF_RANGE = Text("{found} 超出范围，应在 {low} 到 {high} 之间", "{found} is out of range, use {low} to {high}")
 NOT_ONE_OF = Text("{found} 不能用；可用：{known}{hint}", "{found} is unknown here; use {known}{hint}")
 BAD_URL = Text("要写成 http:// 或 https:// 开头的网址", "must be an address that begins with http:// or https://")
+NOT_ABSOLUTE = Text(
+    "要写完整路径，以 / 开头：中继不知道相对于哪里",
+    "write the whole path, from '/': the relay cannot know from where else",
+)
 BAD_TARGET = Text(
     "不能呼叫 {found}；可写 volunteer:1、volunteers、group:名称、office、everyone、hook:名称",
     "cannot call {found}; use volunteer:1, volunteers, group:NAME, office, everyone or hook:NAME",

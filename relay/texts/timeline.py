@@ -67,11 +67,16 @@ def tell_line(
     sentence = SENTENCES.get(kind)
     if sentence is not None:
         try:
-            return sentence.say(language, **fields)
+            return visible(sentence.say(language, **fields))
         except KeyError:
             pass
     parts = [line_word(kind, language), *([device] if device else []), *([_facts(data)] if data else [])]
-    return " ".join(parts)
+    return visible(" ".join(parts))
+
+
+def visible(text: str) -> str:
+    """The text with everything that a terminal would act on shown as its escape: devices may send anything."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _items(data: Mapping[str, Any], key: str) -> list[str]:

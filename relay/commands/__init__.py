@@ -1,0 +1,1 @@
+"""The commands of ``doorbell-relay``, one module for each group."""

@@ -1,0 +1,129 @@
+"""The whole of ``doorbell-relay``: its commands, its languages, its errors and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from typing import Annotated, Any
+
+import typer
+
+from doorbell.errors import SetupError
+from doorbell.logs import configure_logs
+from doorbell.service import ExitCode
+from relay.commands import alarms, register, rejected
+from relay.commands.journal import journal
+from relay.commands.run import run
+from relay.commands.setting import console
+from relay.ports import StoreError
+from relay.texts import Language, Text, choose_language, parse_language
+from relay.texts import commands as say
+
+PROGRAM = "doorbell-relay"
+
+app = typer.Typer(help=say.PROGRAM.en, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command(help=say.RUN.en, epilog=say.RUN_EXITS.en)(run)
+app.add_typer(register.app, name="register")
+app.add_typer(alarms.app, name="alarms")
+app.command(help=say.JOURNAL.en, epilog="doorbell-relay journal --since 2026-11-01 --output november.csv")(journal)
+app.add_typer(rejected.app, name="rejected")
+
+
+@app.callback(help=say.PROGRAM.en)
+def _program(
+    _language: Annotated[str, typer.Option("--language", help=say.LANGUAGE.en, metavar="zh-CN|en")] = "",
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``doorbell-relay``; returns its exit code (``doorbell.service.ExitCode``)."""
+    words, asked = take_language(sys.argv[1:] if arguments is None else arguments)
+    language = (parse_language(asked) if asked is not None else None) or choose_language(os.environ)
+    speaking = language or Language.ZH
+    configure_logs("auto", "warning")
+    try:
+        if asked is not None and parse_language(asked) is None:
+            raise SetupError(f"--language {asked}: zh-CN / en")
+        build_command(speaking).main(args=words, prog_name=PROGRAM, obj=language)
+    except SystemExit as stopped:
+        return stopped.code if isinstance(stopped.code, int) else ExitCode.OK
+    except SetupError as error:
+        complain(speaking, str(error))
+        return ExitCode.SETUP
+    except StoreError as error:
+        text = say.STORE_BUSY if error.retryable else say.STORE_FAILED
+        complain(speaking, text.say(speaking, reason=error))
+        return ExitCode.UNAVAILABLE
+    return ExitCode.OK
+
+
+def complain(language: Language, message: str) -> None:
+    """An error, on stderr, in one paragraph."""
+    console(stderr=True).print(f"{say.ERROR.say(language)}: {message}", style="red", soft_wrap=True)
+
+
+def take_language(words: Sequence[str]) -> tuple[list[str], str | None]:
+    """The command line without ``--language X``, wherever it stands, and X."""
+    left: list[str] = []
+    asked: str | None = None
+    parts = iter(words)
+    for word in parts:
+        if word == "--":
+            left += [word, *parts]
+        elif word == "--language":
+            asked = next(parts, "")
+        elif word.startswith("--language="):
+            asked = word.partition("=")[2]
+        else:
+            left.append(word)
+    return left, asked
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The help in a language
+
+
+def build_command(language: Language) -> Any:
+    """The program as a command whose help speaks this language."""
+    command: Any = typer.main.get_command(app)
+    # Shown in every help; ``take_language`` has taken it away before anything is parsed.
+    shown = copy(next(param for param in command.params if "--language" in param.opts))
+    shown.expose_value = False
+    for part in walk_commands(command):
+        if part is not command:
+            part.params.append(copy(shown))
+        _translate(part, language)
+    return command
+
+
+def walk_commands(command: Any) -> Iterator[Any]:
+    """A command and all those below it."""
+    yield command
+    for child in getattr(command, "commands", {}).values():
+        yield from walk_commands(child)
+
+
+def texts_by_english() -> Mapping[str, Text]:
+    """The catalogue of help texts by their English, which is what stands in the commands' definitions."""
+    return {text.en: text for text in vars(say).values() if isinstance(text, Text)}
+
+
+def _translate(command: Any, language: Language) -> None:
+    catalogue = texts_by_english()
+
+    def translated(english: str | None) -> str | None:
+        return catalogue[english].say(language) if english in catalogue else english
+
+    help_option = command.get_help_option(typer.Context(command))
+    command.help, command.short_help = translated(command.help), translated(command.short_help)
+    if command.epilog:
+        is_example = command.epilog.startswith(PROGRAM)
+        command.epilog = f"{say.EXAMPLES.say(language)}: {command.epilog}" if is_example else translated(command.epilog)
+    command.rich_help_panel = say.COMMANDS.say(language)
+    for param in (*command.params, help_option):
+        param.help = translated(param.help)
+        is_option = param.param_type_name == "option"
+        param.rich_help_panel = (say.OPTIONS if is_option else say.ARGUMENTS).say(language)
