@@ -252,9 +252,6 @@ class DeviceRuntime:
                 case Show(light):
                     self._ports.pins.show(light)
                     _log.info("device.light", light=light.value, rev=self.state.twin.rev)
-                case Play(tone):
-                    self._tone, self._tones = tone, self._tones + 1
-                    self._ports.sound.play(tone)
                 case Chime(alarms):
                     self._ports.sound.chime(alarms)
                     _log.info("device.chime", alarms=list(alarms), rev=self.state.twin.rev)
@@ -267,6 +264,10 @@ class DeviceRuntime:
                     _log.info(event, detail=detail)
                 case _:
                     pass
+        for effect in effects:  # after the chime: a tone is not played over one that has just been ended
+            if isinstance(effect, Play):
+                self._tone, self._tones = effect.tone, self._tones + 1
+                self._ports.sound.play(effect.tone)
 
     def _publish(self, topic: str, message: WireModel, *, retain: bool) -> None:
         if not self._ports.link.publish(topic, encode(message), qos=1, retain=retain):

@@ -1,0 +1,244 @@
+"""The control line of a device on mock pins: a Unix socket, one JSON object a line, both ways.
+
+Requests: ``{"do": "press", "pin": "help", "ms": 150}`` (down, then up; answered when it is up), ``{"do": "down", "pin":
+...}``, ``{"do": "up", "pin": ...}``, ``{"do": "state"}``, ``{"do": "watch"}`` (the state now, and again after every
+change, until the client goes). Answers: ``{"ok": true, ...}`` or ``{"ok": false, "error": "..."}``; a state carries
+``at`` (wall clock) and ``mono_ms``. Whoever may open the socket may press: it is made for its owner only.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from device.core.role import ButtonName
+from doorbell.errors import PeerError, SetupError
+
+MAX_LINE_BYTES = 4_096
+MAX_CLIENTS = 32
+MAX_PRESS_MS = 600_000
+MAX_UNREAD = 1_000
+"""Changes that a watcher may be behind; a slower one is cut off."""
+_LOOK_S = 1.0
+"""How often a watcher that is told nothing is looked at: a client that went must not keep its place."""
+_MAX_SOCKET_PATH = 107
+"""sun_path of unix(7), without its zero byte."""
+
+State = dict[str, Any]
+
+_log = structlog.get_logger("device.control")
+
+
+class ControlServer:
+    """Serves the control line on threads of its own.
+
+    ``drive(pin, active)`` moves a line. ``complete(state)`` adds to the state of the last turn what is read live.
+    Raises ``SetupError`` if the path cannot be used or another daemon listens there.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        pins: tuple[ButtonName, ...],
+        drive: Callable[[ButtonName, bool], None],
+        complete: Callable[[State], State],
+    ) -> None:
+        _clear(path)
+        self._path = path
+        self._pins = {name.value: name for name in pins}
+        self._drive = drive
+        self._complete = complete
+        self._lock = threading.Lock()
+        self._state: State = {}
+        self._watchers: list[queue.Queue[State | None]] = []
+        self._closing = threading.Event()
+        self._clients = threading.BoundedSemaphore(MAX_CLIENTS)
+        control = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                if not control._clients.acquire(blocking=False):
+                    self.wfile.write(_line({"ok": False, "error": f"more than {MAX_CLIENTS} clients"}))
+                    return
+                try:
+                    with suppress(OSError):  # the client went: nobody left to tell
+                        control.serve(self.connection, self.rfile, self.wfile)
+                finally:
+                    control._clients.release()
+
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads = True
+            block_on_close = False
+            request_queue_size = MAX_CLIENTS
+
+        try:
+            self._server = Server(str(path), Handler)
+        except OSError as error:
+            raise SetupError(f"{path}: cannot listen there: {error.strerror}") from None
+        path.chmod(0o600)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
+        self._thread.start()
+
+    def update(self, state: State) -> None:
+        """The state after a turn; watchers are told if it has changed. ``at`` and ``mono_ms`` are no change."""
+        with self._lock:
+            if _bare(state) == _bare(self._state):
+                return
+            self._state = state
+            for watcher in [*self._watchers]:
+                try:
+                    watcher.put_nowait(state)
+                except queue.Full:
+                    self._watchers.remove(watcher)
+                    _log.warning("control.watcher_cut", behind=MAX_UNREAD)
+
+    def close(self) -> None:
+        """Stop listening, end the watchers, remove the socket."""
+        self._closing.set()
+        with self._lock:
+            for watcher in self._watchers:
+                with suppress(queue.Full):
+                    watcher.put_nowait(None)
+        self._server.shutdown()
+        self._server.server_close()
+        self._path.unlink(missing_ok=True)
+
+    def serve(self, connection: socket.socket, reader: Any, writer: Any) -> None:
+        """One client, until it goes."""
+        while not self._closing.is_set():
+            raw = reader.readline(MAX_LINE_BYTES + 1)
+            if not raw:
+                return
+            for answer in self._answers(raw, connection):
+                writer.write(_line(answer))
+                writer.flush()
+            if len(raw) > MAX_LINE_BYTES:
+                return
+
+    def _answers(self, raw: bytes, connection: socket.socket) -> Iterator[State]:
+        try:
+            if len(raw) > MAX_LINE_BYTES:
+                raise PeerError("too_large", f"a line is at most {MAX_LINE_BYTES} bytes")
+            request = json.loads(raw)
+            if not isinstance(request, dict):
+                raise PeerError("invalid", "a request is a JSON object")
+            match request.get("do"):
+                case "state":
+                    yield {"ok": True, **self._now()}
+                case "watch":
+                    yield from self._watch(connection)
+                case "press" | "down" | "up" as what:
+                    yield self._move(what, request)
+                case other:
+                    raise PeerError("invalid", f"do: {other!r} is none of press, down, up, state, watch")
+        except (ValueError, RecursionError) as error:
+            yield {"ok": False, "error": str(error)[:300]}
+
+    def _move(self, what: str, request: dict[str, Any]) -> State:
+        pin = self._pins.get(str(request.get("pin")))
+        if pin is None:
+            raise PeerError("invalid", f"pin: {request.get('pin')!r} is none of {', '.join(self._pins)}")
+        ms = request.get("ms", 150)
+        if not isinstance(ms, int) or not 1 <= ms <= MAX_PRESS_MS:
+            raise PeerError("invalid", f"ms: {ms!r} is not a whole number from 1 to {MAX_PRESS_MS}")
+        if what != "up":
+            self._drive(pin, True)
+        if what == "press":
+            self._closing.wait(ms / 1000)
+        if what != "down":
+            self._drive(pin, False)
+        return {"ok": True, "do": what, "pin": pin.value, **({"ms": ms} if what == "press" else {})}
+
+    def _watch(self, connection: socket.socket) -> Iterator[State]:
+        mine: queue.Queue[State | None] = queue.Queue(MAX_UNREAD)
+        with self._lock:
+            self._watchers.append(mine)
+            mine.put_nowait(self._state)
+        try:
+            while not self._closing.is_set():
+                try:
+                    state = mine.get(timeout=_LOOK_S)
+                except queue.Empty:
+                    if mine not in self._watchers or _has_gone(connection):
+                        return
+                    continue
+                if state is None:
+                    return
+                yield {"ok": True, **self._complete(state)}
+        finally:
+            with self._lock:
+                if mine in self._watchers:
+                    self._watchers.remove(mine)
+
+    def _now(self) -> State:
+        with self._lock:
+            state = self._state
+        return self._complete(state)
+
+
+def ask(path: Path, request: State) -> Iterator[State]:
+    """The client's half: send one request, yield the answers (one, or for ``watch`` until the daemon ends).
+
+    Raises ``SetupError`` if nobody listens at ``path`` or the answer is a refusal.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(str(path))
+        except OSError as error:
+            raise SetupError(
+                f"{path}: {error.strerror or error}; is the device running with --pins mock and this control socket?"
+            ) from None
+        sock.sendall(_line(request))
+        with sock.makefile("rb") as lines:
+            for line in lines:
+                answer: State = json.loads(line)
+                if not answer.pop("ok", False):
+                    raise SetupError(str(answer.get("error", "refused")))
+                yield answer
+                if request.get("do") != "watch":
+                    return
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _bare(state: State) -> State:
+    return {key: value for key, value in state.items() if key not in ("at", "mono_ms")}
+
+
+def _line(answer: State) -> bytes:
+    return json.dumps(answer, ensure_ascii=False).encode() + b"\n"
+
+
+def _clear(path: Path) -> None:
+    """Remove the socket that a killed daemon left behind; one that is alive is another daemon."""
+    if len(str(path).encode()) > _MAX_SOCKET_PATH:
+        raise SetupError(f"{path}: a socket's path has at most {_MAX_SOCKET_PATH} bytes; choose a shorter --control")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return
+    if not path.is_socket():
+        raise SetupError(f"{path}: is there and is no socket; choose another --control")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)
+            return
+    raise SetupError(f"{path}: another device is running on this control socket; stop it, or choose another --control")

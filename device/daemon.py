@@ -1,0 +1,166 @@
+"""The composition root of ``doorbell-device run``: starts top-down, stops in reverse."""
+
+from __future__ import annotations
+
+import fcntl
+import random
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from device.adapters.clock import SystemClock
+from device.adapters.control import ControlServer, State
+from device.adapters.gpio import GpioPins, open_factory
+from device.adapters.health import SystemHealth
+from device.adapters.outbox import SqliteOutbox
+from device.adapters.sound import Speaker
+from device.loop import Inbox, run_device
+from device.ports import Ports
+from device.runtime import DeviceRuntime, RuntimeSettings
+from device.settings import DaemonSettings
+from doorbell.errors import SetupError
+from doorbell.mqtt import MqttLink
+from doorbell.service import ExitCode, ServiceNotifier, on_stop_signals
+from doorbell.wire import Channel, Topics, format_time
+
+_STOP_LINK_S = 3.0
+"""How long saying ``offline`` may take; after it the last will says it."""
+
+_log = structlog.get_logger("device.daemon")
+
+
+def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path | None) -> ExitCode:
+    """Run a device until SIGTERM or SIGINT. ``control``: the socket of the control line, for mock pins only.
+
+    Raises ``SetupError`` if a pin, a path or a certificate cannot be used.
+    """
+    inbox, clock, notifier = Inbox(), SystemClock(), ServiceNotifier()
+    began_ms = clock.monotonic_ms()
+    on_stop_signals(inbox.stop)
+    with ExitStack() as stack:
+        _own_state_dir(settings.state_dir, stack)
+        pins = GpioPins(
+            open_factory(settings.state_dir, mock=mock),
+            settings.button_pins(),
+            light=settings.light_pin(),
+            buzzer=settings.buzzer_pin(),
+            pull_up=settings.pins.pull_up,
+            sink=inbox.put_edge,
+            now_ms=clock.monotonic_ms,
+        )
+        stack.callback(pins.close)
+        store = SqliteOutbox(settings.state_dir / "outbox.sqlite3")
+        stack.callback(store.close)
+        speaker = _speaker(settings, pins, inbox)
+        stack.callback(speaker.close)
+        link = _link(settings, inbox)
+        runtime = DeviceRuntime(
+            RuntimeSettings(
+                device=settings.device,
+                community=settings.community,
+                role=settings.role,
+                firmware=metadata.version("love-doorbell")[:40],
+                topics=Topics(settings.mqtt.prefix),
+                limits=settings.limits(),
+            ),
+            Ports(
+                clock=clock,
+                link=link,
+                store=store,
+                pins=pins,
+                sound=speaker,
+                health=SystemHealth(settings.state_dir),
+                chance=random.SystemRandom(),
+            ),
+        )
+        tell = _control(control, pins, runtime, clock, stack)
+        speaker.start()
+        link.start()
+        stack.callback(link.stop, _STOP_LINK_S)
+        stack.callback(notifier.stopping)
+        runtime.turn()
+        tell()
+        notifier.ready(f"{settings.role.value} {settings.device}")
+        _log.info(
+            "device.armed",
+            device=settings.device,
+            role=settings.role.value,
+            start_ms=clock.monotonic_ms() - began_ms,
+            outbox=runtime.snapshot().outbox,
+        )
+        code = run_device(
+            runtime,
+            inbox,
+            clock,
+            notifier=notifier,
+            alive=lambda: link.alive() and pins.healthy() and speaker.alive(),
+            after_turn=tell,
+        )
+        _log.info("device.stopping", code=int(code))
+    return code
+
+
+def _own_state_dir(state_dir: Path, stack: ExitStack) -> None:
+    """Two daemons with one outbox would send each event twice and forget each other's."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = stack.enter_context((state_dir / "lock").open("w"))
+    except OSError as error:
+        # A press must go out even from a Pi whose card has turned read-only: then nobody else can write either.
+        _log.warning("device.state_dir_unwritable", reason=error.strerror)
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise SetupError(f"{state_dir}: another device is running in this state_dir; stop it first") from None
+
+
+def _speaker(settings: DaemonSettings, pins: GpioPins, inbox: Inbox) -> Speaker:
+    player = settings.sound.player
+    return Speaker(
+        None if player == "none" else player,
+        settings.state_dir / "sounds",
+        percent=settings.sound.volume,
+        buzzer=pins.buzzer,
+        sink=inbox.put_sound,
+    )
+
+
+def _link(settings: DaemonSettings, inbox: Inbox) -> MqttLink:
+    topics = Topics(settings.mqtt.prefix)
+    return MqttLink(
+        settings.mqtt,
+        client_id=settings.mqtt.client_id or settings.device,
+        subscriptions=[(topics.of(settings.community, settings.device, Channel.DESIRED), 1)],
+        sink=inbox.put_link,
+        clean_session=True,
+        presence_topic=topics.of(settings.community, settings.device, Channel.ONLINE),
+    )
+
+
+def _control(
+    path: Path | None, pins: GpioPins, runtime: DeviceRuntime, clock: SystemClock, stack: ExitStack
+) -> Callable[[], None]:
+    """The control line if one is asked for; returns what tells it the state after a turn."""
+    if path is None:
+        return lambda: None
+
+    def complete(state: State) -> State:
+        return {**state, "light_lit": pins.light_lit(), "pins": pins.levels()}
+
+    def drive(pin: Any, active: bool) -> None:
+        pins.drive(pin, active=active)
+
+    server = ControlServer(path, pins=tuple(pins.fitted()), drive=drive, complete=complete)
+    stack.callback(server.close)
+
+    def tell() -> None:
+        state: State = {**asdict(runtime.snapshot()), "at": format_time(clock.wall()), "mono_ms": clock.monotonic_ms()}
+        server.update(state)
+
+    return tell

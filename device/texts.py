@@ -1,0 +1,94 @@
+"""The words of the command line, in zh-CN (first) and en. Log events are names and stay as they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+_TEXTS: dict[str, tuple[str, str]] = {
+    "about": (
+        "爱心门铃的设备程序：老人的面板、志愿者的门铃。",
+        "The Love Doorbell's device: an elder's panel, a volunteer's bell.",
+    ),
+    "examples": ("例子：", "Examples:"),
+    "run": ("运行设备，直到被停止", "run the device until it is stopped"),
+    "check": ("检查并解释设置文件", "check a settings file and explain it"),
+    "pins": (
+        "对模拟引脚运行的设备：按键、看灯",
+        "press the pins and read the lights of a device that runs on mock pins",
+    ),
+    "config": ("设置文件（TOML）", "the settings file (TOML)"),
+    "pins_kind": (
+        "real：树莓派的引脚；mock：没有树莓派，用控制口按键",
+        "real: a Raspberry Pi's pins; mock: no Pi, press through the control socket",
+    ),
+    "control": (
+        "控制口（Unix 套接字）；默认：state_dir 里的 pins.sock；只用于 --pins mock",
+        "the control socket; default: pins.sock in state_dir; with --pins mock only",
+    ),
+    "log_format": ("日志格式，优先于设置文件", "format of the log, before what the settings file says"),
+    "log_level": ("日志级别，优先于设置文件", "level of the log, before what the settings file says"),
+    "socket": ("设备的控制口", "the device's control socket"),
+    "press": ("按一下：按下，过一会儿松开", "press a button: down, and up after a while"),
+    "hold": ("按住（默认 3200 毫秒）", "hold a button (3200 ms by default)"),
+    "down": ("按下，不松开", "a button down, and leave it there"),
+    "up": ("松开", "a button up"),
+    "state": ("现在的状态", "the state now"),
+    "watch": ("状态每次变化输出一行，直到 Ctrl-C", "a line at every change, until Ctrl-C"),
+    "pin": ("按钮：help、ok（面板），answer、decline（门铃）", "the button: help, ok (panel), answer, decline (bell)"),
+    "ms": ("按多久，毫秒", "for how long, in milliseconds"),
+    "json": ("每行一个 JSON 对象", "one JSON object a line"),
+    "control_needs_mock": ("--control 只能与 --pins mock 一起用", "--control works with --pins mock only"),
+    "good": ("设置正确", "The settings are right"),
+    "device": ("设备", "device"),
+    "role": ("角色", "role"),
+    "panel": ("老人的面板", "elder's panel"),
+    "bell": ("志愿者的门铃", "volunteer's bell"),
+    "community": ("社区", "community"),
+    "state_dir": ("数据目录", "state directory"),
+    "broker": ("消息代理", "broker"),
+    "topics": ("主题", "topics"),
+    "buttons": ("按钮", "buttons"),
+    "light": ("灯", "light"),
+    "buzzer": ("蜂鸣器", "buzzer"),
+    "none": ("没有", "none"),
+    "to_ground": ("按下接地（内部上拉）", "to ground when pressed (internal pull-up)"),
+    "to_3v3": ("按下接 3.3 V（内部下拉）", "to 3.3 V when pressed (internal pull-down)"),
+    "thresholds": ("按键判定", "thresholds"),
+    "thresholds_value": (
+        "按下 {stable} 毫秒算按，按住 {hold} 毫秒算长按，{stuck} 秒算卡住",
+        "a press after {stable} ms, a hold after {hold} ms, stuck after {stuck} s",
+    ),
+    "sound": ("声音", "sound"),
+    "sound_value": (
+        "{player}，音量 {volume}%（警报不低于 40%）",
+        "{player}, volume {volume} % (alarms at 40 at least)",
+    ),
+    "buzzer_only": ("只用蜂鸣器", "the buzzer only"),
+    "reports": ("心跳", "heartbeat"),
+    "reports_value": ("每 {s} 秒", "every {s} s"),
+    "stage": ("阶段", "stage"),
+    "tone": ("声音", "tone"),
+    "sounding": ("正在响", "sounding"),
+    "outbox": ("待确认", "waiting for receipts"),
+    "link": ("连接", "link"),
+    "lit": ("亮", "lit"),
+    "dark": ("灭", "dark"),
+    "up_word": ("已连接", "up"),
+    "down_word": ("断开", "down"),
+    "is_down": ("按下", "pressed"),
+    "is_up": ("松开", "released"),
+    "error": ("错误", "error"),
+}
+
+
+def language_of(environment: Mapping[str, str] = os.environ) -> str:
+    """``en`` if the locale says English, else ``zh-CN``."""
+    locale = environment.get("LC_ALL") or environment.get("LC_MESSAGES") or environment.get("LANG") or ""
+    return "en" if locale.lower().startswith("en") else "zh-CN"
+
+
+def text(key: str, language: str | None = None, **fields: object) -> str:
+    """A sentence in the language given, or in that of the environment."""
+    chinese, english = _TEXTS[key]
+    return (english if (language or language_of()) == "en" else chinese).format(**fields)
