@@ -54,12 +54,22 @@ class _News:
 class RelayRuntime:
     """One relay. ``start`` once, then ``turn`` for ever; ``counts`` has what happened how often, by name."""
 
-    def __init__(self, store: Store, link: Link, notifier: Notifier, clock: Clock, topics: Topics) -> None:
+    def __init__(
+        self,
+        store: Store,
+        link: Link,
+        notifier: Notifier,
+        clock: Clock,
+        topics: Topics,
+        *,
+        poll_ms: int = POLL_MS,
+    ) -> None:
         self._store = store
         self._link = link
         self._notifier = notifier
         self._clock = clock
         self._topics = topics
+        self._poll_ms = poll_ms
         self._log = structlog.get_logger("relay")
         self._rejects = RejectMemory()
         self.counts: Counter[str] = Counter()
@@ -141,14 +151,8 @@ class RelayRuntime:
         for row, hook in turn.tell:
             self._notifier.send(row, hook)
         for line in turn.batch.journal:
-            self._log.info(
-                f"journal.{line.type}",
-                alarm=line.alarm,
-                household=line.household,
-                device=line.device,
-                event_id=line.event,
-                **line.data,
-            )
+            ids = {"alarm": line.alarm, "household": line.household, "device": line.device, "event_id": line.event}
+            self._log.info(f"journal.{line.type}", **{**line.data, **ids})
         return turn
 
     def monotonic_ms(self) -> int:
@@ -180,7 +184,7 @@ class RelayRuntime:
             return _News(known, found)
         version, commands = self._store.poll()
         register = self._store.load_register() if version != self._register_version else None
-        self._next_poll_ms = turn.mono_ms + POLL_MS
+        self._next_poll_ms = turn.mono_ms + self._poll_ms
         return _News(known, found, commands, register)
 
     def _apply_news(self, turn: Turn, news: _News) -> None:
@@ -230,7 +234,7 @@ class RelayRuntime:
             detail = f"{heard.address.device} is not a device of {heard.address.community}"
             self._reject(turn, heard.delivery, "unknown_device", detail, b"")
             return
-        self._watch.heard(turn, device, message)
+        self._watch.heard(turn, device, message, retained=heard.delivery.retained)
         if isinstance(message, Reported):
             self._teller.reported(turn, device, message.rev)
 
