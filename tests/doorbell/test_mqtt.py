@@ -1,5 +1,6 @@
 """The link, packet by packet, against a broker that the test plays."""
 
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 
 from doorbell.errors import SetupError
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkEvent, LinkUp
-from doorbell.mqtt import MAX_UNACKED, MqttLink
+from doorbell.mqtt import DEAD_PEER_MS, MAX_UNACKED, MqttLink
 from doorbell.settings import MqttSettings, TlsSettings
 from sim.broker import free_port
 from tests.doorbell.scripted_broker import CONNECT, DISCONNECT, PUBACK, ScriptedBroker
@@ -164,16 +165,18 @@ def test_the_will_and_the_birth_are_retained_and_acknowledged(scripted: Scripted
 
 
 def test_stop_says_offline_waits_for_its_ack_and_disconnects(scripted: ScriptedBroker) -> None:
-    probe = LinkProbe(scripted.settings, presence_topic="d/dev-1/online")
+    probe = LinkProbe(scripted.settings, subscriptions=FILTER, presence_topic="d/dev-1/online")
     peer = scripted.accept()
     peer.connack()
     peer.puback(peer.expect_publish()[2])
+    peer.suback(1)
     probe.expect(LinkUp)
     stopped: list[bool] = []
     stopper = threading.Thread(target=lambda: stopped.append(probe.link.stop(WITHIN_S)))
     stopper.start()
     topic, payload, mid = peer.expect_publish()
     assert (topic, payload, stopped) == ("d/dev-1/online", b"offline", [])
+    peer.publish(b"d/a/event", b"too late", 7)  # neither told nor acknowledged: it comes again
     peer.puback(mid)
     peer.expect(DISCONNECT)
     assert peer.read() == (0, b"")
@@ -312,6 +315,18 @@ def test_publish_refuses_when_too_much_is_unacknowledged(scripted: ScriptedBroke
     probe.expect(LinkUp)
     sent = [probe.link.publish("d/a/desired", b"x") for _ in range(MAX_UNACKED + 2)]
     assert sent == [True] * MAX_UNACKED + [False, False]
+    probe.link.stop(0.2)
+
+
+def test_small_packets_are_not_held_back_and_a_dead_peer_is_noticed(scripted: ScriptedBroker) -> None:
+    probe = LinkProbe(scripted.settings)
+    scripted.accept().connack()
+    probe.expect(LinkUp)
+    connection = probe.link._up
+    assert connection is not None
+    sock: Any = connection.client.socket()
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == DEAD_PEER_MS
     probe.link.stop(0.2)
 
 
