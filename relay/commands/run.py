@@ -17,9 +17,8 @@ from relay.adapters.clock import SystemClock
 from relay.adapters.notify import WebhookNotifier
 from relay.adapters.store import SqlStore
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter, make_folder
-from relay.core.register import Register
 from relay.loop import Inbox, run_loop
-from relay.ports import Snapshot, StoreError
+from relay.ports import StoreError
 from relay.runtime import RelayRuntime
 from relay.settings import RelaySettings
 
@@ -37,87 +36,43 @@ def run(context: typer.Context, config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 def run_relay(settings: RelaySettings) -> ExitCode:
-    """Run until SIGTERM or SIGINT. Raises ``SetupError`` for what a person must repair before anything is started."""
+    """Run until SIGTERM or SIGINT. Raises ``SetupError`` for what a person must repair before anything is started.
+
+    The link hears every community under the prefix: one that an import adds is heard at once, and brokers limit the
+    subscriptions of a client (the embedded one to 32). Two relays at one broker need two prefixes.
+    """
     stop = threading.Event()
     on_stop_signals(stop.set)
     service = ServiceNotifier()
+    topics = Topics(settings.mqtt.prefix)
     with ExitStack() as started:
         try:
-            store = _RelayStore.open(settings.database, exclusive=True)
+            store = SqlStore.open(settings.database, exclusive=True)
             started.callback(store.close)
             inbox = Inbox()
             notifier = WebhookNotifier(inbox.put)
             started.callback(notifier.close)
+            link = MqttLink(
+                settings.mqtt,
+                client_id=settings.client_id,
+                subscriptions=[(topics.all_of("+", channel), 1) for channel in _HEARD],
+                sink=inbox.put,
+                clean_session=False,
+                presence_topic=None,
+            )
+            runtime = RelayRuntime(store, link, notifier, SystemClock(), topics)
+            runtime.start()
+            link.start()
+            started.callback(link.stop)
+            service.ready()
             started.callback(service.stopping)
-            while not stop.is_set():
-                if not _serve(settings, store, inbox, notifier, service, stop):
-                    return ExitCode.BUG
+            if not run_loop(runtime, inbox, stopping=stop.is_set, links=link, alive=_Beat(service)):
+                return ExitCode.BUG
         except StoreError as error:
             _log.error("store.unusable", reason=str(error), retryable=error.retryable)
             return ExitCode.UNAVAILABLE
     _log.info("relay.stopped")
     return ExitCode.OK
-
-
-def _serve(
-    settings: RelaySettings,
-    store: _RelayStore,
-    inbox: Inbox,
-    notifier: WebhookNotifier,
-    service: ServiceNotifier,
-    stop: threading.Event,
-) -> bool:
-    """Serve the communities that are registered now, until they change or the program stops. False: the link died."""
-    topics = Topics(settings.mqtt.prefix)
-    communities = _communities(store.load_register()[1])
-    if not communities:
-        _log.warning("register.empty", remedy="doorbell-relay register import FILE")
-    link = MqttLink(
-        settings.mqtt,
-        client_id=settings.client_id,
-        subscriptions=[(topics.all_of(community, channel), 1) for community in communities for channel in _HEARD],
-        sink=inbox.put,
-        clean_session=False,
-        presence_topic=None,
-    )
-    runtime = RelayRuntime(store, link, notifier, SystemClock(), topics)
-    runtime.start()
-    link.start()
-    service.ready(f"{len(communities)} communities")
-    try:
-        return run_loop(
-            runtime,
-            inbox,
-            stopping=lambda: stop.is_set() or store.communities != communities,
-            links=link,
-            alive=_Beat(service),
-        )
-    finally:
-        link.stop()
-
-
-def _communities(register: Register) -> tuple[str, ...]:
-    return tuple(sorted(register.communities))
-
-
-class _RelayStore(SqlStore):
-    """The store, and which communities were registered when it was last asked for the register.
-
-    The link subscribes to its communities once; when an import adds one, its presses must be heard without waiting
-    for somebody to restart the relay.
-    """
-
-    communities: tuple[str, ...] = ()
-
-    def load(self) -> Snapshot:
-        snapshot = super().load()
-        self.communities = _communities(snapshot.register)
-        return snapshot
-
-    def load_register(self) -> tuple[int, Register]:
-        version, register = super().load_register()
-        self.communities = _communities(register)
-        return version, register
 
 
 class _Beat:

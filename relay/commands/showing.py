@@ -66,7 +66,7 @@ class Shower:
     def helpers(self, alarm: Alarm) -> str:
         """Who said "coming", and what became of it."""
         say_ = self._setting.say
-        return ", ".join(f"{self.person(h.person)}（{say_(HELPER_STATES[h.state])}）" for h in alarm.helpers)
+        return ", ".join(f"{self.person(h.person)} ({say_(HELPER_STATES[h.state])})" for h in alarm.helpers)
 
     def stage(self, alarm: Alarm) -> str:
         """The stage, or the outcome once closed; loud when everybody was called in vain."""
