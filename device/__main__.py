@@ -1,166 +1,18 @@
-"""The command ``doorbell-device``: run a device, check its settings, move the pins of one that runs without a Pi."""
+"""The entry point of ``doorbell-device``; what it does is in ``device.command``."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-from pathlib import Path
-from typing import Any
-
-from device.settings import DaemonSettings
-from device.texts import text
-from doorbell.errors import SetupError
-from doorbell.logs import configure_logs
-from doorbell.service import ExitCode
-from doorbell.settings import load_settings
-from doorbell.wire import Topics
-
-_EXAMPLES = """
-  doorbell-device run --config panel.toml
-  doorbell-device run --config config/panel.example.toml --pins mock
-  doorbell-device check --config panel.toml
-  doorbell-device pins press help --socket var/panel/pins.sock
-  doorbell-device pins hold answer --ms 3200 --socket var/bell/pins.sock
-  doorbell-device pins state --json --socket var/panel/pins.sock
-  doorbell-device pins watch --socket var/panel/pins.sock
-"""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code is one of ``doorbell.service.ExitCode``."""
-    options = _parser().parse_args(arguments)
-    try:
-        match options.command:
-            case "run":
-                return _run(options)
-            case "check":
-                _check(options.config)
-            case _:
-                _pins(options)
-    except SetupError as error:
-        print(f"{text('error')}: {error}", file=sys.stderr)
-        return ExitCode.SETUP
-    except KeyboardInterrupt:
-        return ExitCode.OK
-    except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stderr.close()
-        return ExitCode.OK
-    return ExitCode.OK
+def main() -> int:
+    """Run the command."""
+    if "structlog" not in sys.modules:
+        # structlog imports rich where it is installed, as beside a relay, and the daemon would carry 7 MB for nothing.
+        sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None: "cannot be imported"
+    from device.command import main as command  # noqa: PLC0415 - after the line above
 
-
-def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="doorbell-device", description=text("about"), epilog=text("examples") + _EXAMPLES, formatter_class=raw
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run | check | pins")
-
-    run = commands.add_parser("run", help=text("run"), description=text("run"))
-    run.add_argument("--config", type=Path, required=True, metavar="FILE", help=text("config"))
-    run.add_argument("--pins", choices=("real", "mock"), default="real", help=text("pins_kind"))
-    run.add_argument("--control", type=Path, metavar="SOCKET", help=text("control"))
-    run.add_argument("--log-format", choices=("console", "json", "auto"), help=text("log_format"))
-    run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help=text("log_level"))
-
-    check = commands.add_parser("check", help=text("check"), description=text("check"))
-    check.add_argument("--config", type=Path, required=True, metavar="FILE", help=text("config"))
-
-    pins = commands.add_parser("pins", help=text("pins"), description=text("pins"))
-    moves = pins.add_subparsers(dest="move", required=True, metavar="press | hold | down | up | state | watch")
-    for name, aliases in (
-        ("press", ()), ("hold", ()), ("down", ()), ("up", ()), ("state", ("show",)), ("watch", ()),
-    ):  # fmt: skip
-        move = moves.add_parser(name, aliases=aliases, help=text(name), description=text(name))
-        move.set_defaults(move=name)
-        if name not in ("state", "watch"):
-            move.add_argument("pin", choices=("help", "ok", "answer", "decline"), help=text("pin"))
-        if name in ("press", "hold"):
-            move.add_argument("--ms", type=int, default=3200 if name == "hold" else 150, help=text("ms"))
-        move.add_argument("--socket", type=Path, required=True, metavar="PATH", help=text("socket"))
-        move.add_argument("--json", action="store_true", help=text("json"))
-    return parser
-
-
-def _run(options: argparse.Namespace) -> ExitCode:
-    settings = load_settings(DaemonSettings, options.config)
-    mock = options.pins == "mock"
-    if options.control is not None and not mock:
-        raise SetupError(text("control_needs_mock"))
-    configure_logs(options.log_format or settings.logs.format, options.log_level or settings.logs.level)
-    # Imported here: the other commands need no pins, and answer in a quarter of the time without.
-    from device.daemon import run_daemon  # noqa: PLC0415
-
-    control = (options.control or settings.state_dir / "pins.sock") if mock else None
-    return run_daemon(settings, mock=mock, control=control)
-
-
-def _check(path: Path) -> None:
-    settings = load_settings(DaemonSettings, path)
-    mqtt, pins, button = settings.mqtt, settings.pins, settings.button
-    wiring = text("to_ground" if pins.pull_up else "to_3v3")
-    buttons = ", ".join(f"{name.value} GPIO{pin}" for name, pin in settings.button_pins().items())
-    player = settings.sound.player
-    sound = text("buzzer_only") if player == "none" else text(
-        "sound_value", player=" ".join(player), volume=settings.sound.volume
-    )  # fmt: skip
-    tls = " TLS" if mqtt.tls is not None else ""
-    rows = {
-        "device": settings.device,
-        "role": text(settings.role.value),
-        "community": settings.community,
-        "state_dir": settings.state_dir,
-        "broker": f"{mqtt.host}:{mqtt.port}{tls}",
-        "topics": f"{Topics(mqtt.prefix).prefix}/{settings.community}/{settings.device}/…",
-        "buttons": f"{buttons}; {wiring}",
-        "light": _pin_text(settings.light_pin()),
-        "buzzer": _pin_text(settings.buzzer_pin()),
-        "thresholds": text("thresholds_value", stable=button.stable_ms, hold=button.hold_ms, stuck=button.stuck_s),
-        "sound": sound,
-        "reports": text("reports_value", s=settings.report_interval_s),
-    }
-    print(f"{path}: {text('good')}")
-    for key, value in rows.items():
-        print(f"  {text(key)}: {value}")
-
-
-def _pin_text(pin: int | None) -> str:
-    return text("none") if pin is None else f"GPIO{pin}"
-
-
-def _pins(options: argparse.Namespace) -> None:
-    # Imported here for the same reason as the daemon.
-    from device.adapters.control import ask  # noqa: PLC0415
-
-    request: dict[str, Any] = {"do": "press" if options.move == "hold" else options.move}
-    if "pin" in options:
-        request["pin"] = options.pin
-    if "ms" in options:
-        request["ms"] = options.ms
-    for answer in ask(options.socket, request):
-        if options.json:
-            print(json.dumps(answer, ensure_ascii=False), flush=True)
-        elif "stage" in answer:
-            print(_state_text(answer, whole=options.move == "state"), flush=True)
-
-
-def _state_text(state: dict[str, Any], *, whole: bool) -> str:
-    """A state for a person: several lines, or one line for ``watch``."""
-    lit = text("lit" if state["light_lit"] else "dark")
-    rows = {
-        "stage": state["stage"],
-        "light": f"{state['light']} ({lit})",
-        "tone": state["tone"] or text("none"),
-        "sounding": ", ".join(state["sounding"]) or text("none"),
-        "outbox": state["outbox"],
-        "link": text("up_word" if state["link"] else "down_word"),
-        "buttons": ", ".join(f"{k} {text('is_down' if down else 'is_up')}" for k, down in state["pins"].items()),
-    }
-    if not whole:
-        told = "  ".join(f"{text(key)}={rows[key]}" for key in ("stage", "light", "tone", "sounding", "link"))
-        return f"{state['at']}  {told}"
-    head = f"{state['device']} ({text(state['role'])}), rev {state['rev']}"
-    return "\n".join([head, *(f"  {text(key)}: {value}" for key, value in rows.items())])
+    return command()
 
 
 if __name__ == "__main__":
