@@ -69,7 +69,8 @@ class RejectMemory:
 
     def row(self, delivery: Delivery, reason: str, detail: str, key: bytes, at: datetime) -> RejectedRow | None:
         """The row to keep for a technician, or None if the same was kept before."""
-        digest = hashlib.blake2b(b"\x00".join((delivery.topic.encode(), reason.encode(), key)), digest_size=16).digest()
+        topic = delivery.topic.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(b"\x00".join((topic, reason.encode(), key)), digest_size=16).digest()
         if digest in self._seen:
             self._seen.move_to_end(digest)
             return None

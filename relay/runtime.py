@@ -70,7 +70,7 @@ class RelayRuntime:
         self._clock = clock
         self._topics = topics
         self._poll_ms = poll_ms
-        self._log = structlog.get_logger("relay")
+        self._log = structlog.get_logger("relay").bind()
         self._rejects = RejectMemory()
         self.counts: Counter[str] = Counter()
         self.book = AlarmBook()
