@@ -136,6 +136,8 @@ class Engine:
         verdict = self.advance(turn, alarm, event, said)
         if isinstance(event, Pressed):
             self._book.add_press(said.event.id, alarm_id)
+            self._watch.rename(turn, said.event.id, alarm_id)
+            self._hear_early(turn, said.event.id)
         if verdict != APPLIED:
             self._journal(turn, said, LineType.IGNORED, verdict, alarm_id)
         return verdict
@@ -156,7 +158,11 @@ class Engine:
         self._take(turn, None, advance, said)
         if self._watch.sounding(advance.alarm):
             turn.wake.add(alarm_id)
-        for held in self._early.pop(alarm_id, ()):
+        self._hear_early(turn, alarm_id)
+
+    def _hear_early(self, turn: Turn, press: str) -> None:
+        """The press that answers were waiting for has come: it raised an alarm, or was counted to one."""
+        for held in self._early.pop(press, ()):
             self._early_count -= 1
             device = self.register.devices.get(held.device)
             if device is None:
@@ -252,7 +258,7 @@ class Engine:
                 self._book.put_back(after)
 
     def _around(self) -> Surroundings:
-        return Surroundings(self.register, self._watch.reachable)
+        return Surroundings(self.register, self._watch.reachable, self._watch.settled)
 
     def _journal(self, turn: Turn, said: Said, line: LineType, reason: str, alarm_id: str | None) -> None:
         facts: dict[str, object] = {"event_type": said.event.type.value, "reason": reason}

@@ -19,6 +19,8 @@ from relay.turn import Turn
 REPAIR_FIRST_MS = 5_000
 """A device on a good line reports a new rev within a second; less would only double the traffic of a bad one."""
 REPAIR_MAX_MS = 60_000
+MAX_OVERTAKEN_REV = 2**52
+"""Half of what the contract allows: a device that claims more is broken, and following it leaves no room to count."""
 
 
 class Teller:
@@ -87,7 +89,7 @@ class Teller:
             twin.repair_at_ms, twin.repair_wait_ms = None, 0
             self._repairs.clear(device_id)
             return
-        if rev > twin.rev:
+        if twin.rev < rev <= MAX_OVERTAKEN_REV:
             # Our database is older than what we once said (restored from a back-up): the device must hear us again.
             twin.rev = rev + 1
             turn.batch.twins[device_id] = TwinRow(device_id, twin.rev, twin.stored, twin.content)

@@ -12,6 +12,7 @@ from collections.abc import Container
 from doorbell.wire import Presence, Reported
 from relay.book import AlarmBook, Wakeups
 from relay.core.alarm import Alarm
+from relay.core.desk import is_asked
 from relay.core.journal import LineType
 from relay.core.presence import NEVER_SEEN, Seen, note_presence, note_report, note_time
 from relay.core.register import Device, DeviceRole, Register
@@ -60,10 +61,12 @@ class Watch:
         turn.wake.update(self._book.by_id)
         return True
 
-    def heard(self, turn: Turn, device: Device, message: Reported | Presence) -> None:
-        """A device reported, or its birth or will arrived."""
+    def heard(self, turn: Turn, device: Device, message: Reported | Presence, *, retained: bool = False) -> None:
+        """A device reported, or its birth or will arrived; ``retained``: the broker kept it, for who knows how long."""
         old = self.seen.get(device.id, NEVER_SEEN)
         if isinstance(message, Reported):
+            if retained and device.id in self.seen and not old.online:
+                return  # its will is newer than its last report, in whichever order the broker hands them out
             new = note_report(message, turn.mono_ms)
         else:
             new = note_presence(old, message, turn.mono_ms)
@@ -84,7 +87,13 @@ class Watch:
         bells = set(self._sounding.get(alarm.id, ()))
         if not self.settled:
             bells.update(bell for bell in alarm.sounding if bell not in self.seen)
-        return tuple(sorted(bells))
+        return tuple(sorted(bell for bell in bells if self._may_sound(bell, alarm)))
+
+    def rename(self, turn: Turn, press: str, alarm_id: str) -> None:
+        """A press was counted to an alarm: bells that sound it by the id of the press sound the alarm."""
+        if bells := self._sounding.pop(press, None):
+            self._sounding.setdefault(alarm_id, set()).update(bells)
+            turn.wake.add(alarm_id)
 
     def next_ms(self) -> int | None:
         """When somebody may fall silent, or when everything is known."""
@@ -92,6 +101,11 @@ class Watch:
         if self.settled or self._settle_at_ms is None:
             return silent
         return self._settle_at_ms if silent is None else min(silent, self._settle_at_ms)
+
+    def _may_sound(self, bell: str, alarm: Alarm) -> bool:
+        """Whether to believe it: a stranger that claims to ring would show the elder what is not so."""
+        device = self.register.devices.get(bell)
+        return device is not None and is_asked(self.register, device, alarm)
 
     def _changed(self, turn: Turn, device: Device, old: Seen, new: Seen) -> None:
         first = device.id not in self.seen

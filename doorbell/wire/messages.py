@@ -1,7 +1,7 @@
 """The messages of the wire contract, version 1, as frozen models with limits.
 
-Readers ignore unknown fields, writers write every field. Every limit says where it comes from; together they keep a
-``desired`` with everything in it under ``MAX_PAYLOAD_BYTES``.
+Readers ignore unknown fields, writers write every field. Every limit says where it comes from; a ``desired`` with
+everything that a relay writes, in Chinese, stays under ``MAX_PAYLOAD_BYTES`` (rarer scripts: ``relay.core.desired``).
 
 Additions to the contract, all optional and ignored by readers that do not know them: ``Event.seq`` (the device's own
 rising number: tells an ``ok`` from before a press from one after it, whatever the clocks do) and ``Ring.who`` and
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
@@ -23,10 +24,11 @@ MAX_PAYLOAD_BYTES = 8 * 1024
 STORED_COUNT = 32
 """Receipts kept in a desired: the contract asks for at least this many (about 1.3 KiB)."""
 MAX_STORED = 64
+"""Receipts that a reader accepts: a relay of another make may keep more."""
 MAX_IN_FLIGHT = 16
 """Events a device sends before it waits for receipts: below ``STORED_COUNT``, so no receipt is pushed out unseen."""
 MAX_RINGS = 8
-"""Alarms that one bell shows at once: 8 x 560 bytes at the longest; the most urgent come first, the rest follow."""
+"""Alarms that one bell shows at once: 680 bytes each at the longest in Chinese; the most urgent come first."""
 MAX_PEERS = 16
 MAX_RINGING = 32
 """Alarm ids that a reported may carry: more than a bell can ever be asked to ring."""
@@ -37,15 +39,31 @@ FIRST_YEAR, LAST_YEAR = 1970, 2199
 
 
 def _to_utc_ms(value: datetime) -> datetime:
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:  # year 1 in the east, 9999 in the west
+        raise ValueError("time is outside the calendar") from None
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
         raise ValueError(f"year {value.year} is outside {FIRST_YEAR} to {LAST_YEAR}")
-    value = value.astimezone(UTC)
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
 def format_time(value: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, the wire's only form of a time."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+
+
+def _only_finite(value: Any) -> Any:
+    """NaN and infinity are no JSON, though some writers send them: a fault that holds one is still worth hearing."""
+    match value:
+        case float():
+            return value if isfinite(value) else None
+        case dict():
+            return {key: _only_finite(item) for key, item in value.items()}
+        case list():
+            return [_only_finite(item) for item in value]
+        case _:
+            return value
 
 
 WireTime = Annotated[
@@ -126,7 +144,7 @@ class Event(WireModel):
     """How long ago it happened by the monotonic clock, in ms, computed anew at every send. Ten years at most."""
     clock: ClockState
     alarm: AlarmId | None = None
-    detail: dict[str, Any] | None = None
+    detail: Annotated[dict[str, Any], AfterValidator(_only_finite)] | None = None
     seq: Annotated[int, Field(ge=0, lt=2**53)] | None = None
     """The device's own count of events, rising over restarts; None from devices that do not count."""
 

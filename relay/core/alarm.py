@@ -18,7 +18,7 @@ from doorbell.wire import AlarmKind
 from relay.core.policy import Policy
 
 MAX_HELPERS = 50
-"""Helpers listed in one alarm: more than a community would ever send."""
+"""Helpers listed in one alarm, the newest: more than a community would ever send. The journal has all of them."""
 
 
 class AlarmStage(StrEnum):
@@ -109,6 +109,7 @@ class Alarm:
     recent_presses: tuple[datetime, ...] = ()
     """The newest three presses, oldest first."""
     last_press_seq: int | None = None
+    """The newest press by the count of ``source``; None if some press cannot be compared by it."""
     outcome: Outcome | None = None
     note: str = ""
 

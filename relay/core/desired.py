@@ -9,7 +9,9 @@ from collections.abc import Container, Iterable
 from functools import lru_cache
 
 from doorbell.wire import (
+    MAX_PAYLOAD_BYTES,
     MAX_RINGS,
+    STORED_COUNT,
     AlarmKind,
     Desired,
     DeviceSettings,
@@ -17,7 +19,6 @@ from doorbell.wire import (
     PanelAlarm,
     Ring,
     Stage,
-    encode,
 )
 from doorbell.wire.messages import MAX_PEERS
 from relay.core.alarm import Alarm, AlarmStage
@@ -122,12 +123,21 @@ def _shared_settings(volume: int | None, language: str | None, interval_s: int |
     return DeviceSettings(volume=volume, language=language, report_interval_s=interval_s)
 
 
+MAX_CONTENT_BYTES = MAX_PAYLOAD_BYTES - STORED_COUNT * len('"",' + "x" * 36) - len(str(2**53))
+"""What is left for the content beside the receipts and the revision."""
 _HEAD = b'{"rev":0,"stored":[],'
 
 
 def content_of(desired: Desired) -> bytes:
-    """The JSON of a desired state without ``rev`` and ``stored``: what is compared to see whether anything changed."""
-    payload = encode(desired)
+    """The JSON of a desired state without ``rev`` and ``stored``: what is compared to see whether anything changed.
+
+    Rings that do not fit into a payload (labels of rare characters take four bytes each) wait like those beyond
+    ``MAX_RINGS``: a state that is too large would be refused by the bell, and no ring of it heard.
+    """
+    payload = desired.model_dump_json().encode()
+    while len(payload) > MAX_CONTENT_BYTES and desired.rings:
+        desired = desired.model_copy(update={"rings": desired.rings[:-1]})
+        payload = desired.model_dump_json().encode()
     assert payload.startswith(_HEAD), payload[:40]  # noqa: S101 - our own encoder's order of fields
     return b"{" + payload[len(_HEAD) :]
 

@@ -127,11 +127,9 @@ def _route_answer(
         return Early(event.alarm)
     if not alarm.is_open:
         return Record("closed", alarm.id)
-    person = device.person or device.id
-    home = register.households.get(alarm.household)
-    asked = device.id in alarm.called or (home is not None and person in home.volunteers)
-    if alarm.community != device.community or not asked:
+    if not is_asked(register, device, alarm):
         return Record("not_called", alarm.id)
+    person = device.person or device.id
     match event.type:
         case EventType.ACCEPT:
             return ToAlarms((alarm.id,), Accepted(person, device.id, at))
@@ -139,3 +137,11 @@ def _route_answer(
             return ToAlarms((alarm.id,), Declined(person, device.id, at))
         case _:
             return ToAlarms((alarm.id,), DoneBy(person, device.id, at))
+
+
+def is_asked(register: Register, device: Device, alarm: Alarm) -> bool:
+    """Whether a bell may have something to do with an alarm: called by it, or rung directly by the panel (``peer``)."""
+    if device.role is not DeviceRole.BELL or device.community != alarm.community:
+        return False
+    home = register.households.get(alarm.household)
+    return device.id in alarm.called or (home is not None and (device.person or device.id) in home.volunteers)

@@ -49,10 +49,14 @@ APPLIED = "applied"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an alarm must know of the world: who is registered, and which bells are online."""
+    """What an alarm must know of the world: who is registered, and which bells are online.
+
+    ``settled`` is False while a relay that has just started does not know yet which bells sound.
+    """
 
     register: Register
     online: Container[str]
+    settled: bool = True
 
 
 def raise_alarm(
@@ -124,9 +128,8 @@ def advance_alarm(alarm: Alarm, event: AlarmEvent, around: Surroundings, now: da
 
 def _pressed(alarm: Alarm, event: Pressed, around: Surroundings, now: datetime) -> Advance:
     newest = sorted((*alarm.recent_presses, event.at))[-3:]
-    seqs = [seq for seq in (alarm.last_press_seq, event.seq) if seq is not None]
     pressed = replace(
-        alarm, presses=alarm.presses + 1, recent_presses=tuple(newest), last_press_seq=max(seqs, default=None)
+        alarm, presses=alarm.presses + 1, recent_presses=tuple(newest), last_press_seq=_newest_seq(alarm, event)
     )
     noted = _note(NoteType.PRESSED_AGAIN, presses=pressed.presses, device=event.device, late_ms=_ms(now - event.at))
     # Presses from before somebody said "coming" have been answered; three newer ones say that it is not enough.
@@ -142,6 +145,13 @@ def _pressed(alarm: Alarm, event: Pressed, around: Surroundings, now: datetime) 
     return Advance(pressed, APPLIED, (noted,))
 
 
+def _newest_seq(alarm: Alarm, event: Pressed) -> int | None:
+    """The count of the newest press; None, for good, once a press came that cannot be compared by it."""
+    if alarm.last_press_seq is None or event.seq is None or event.device != alarm.source:
+        return None
+    return max(alarm.last_press_seq, event.seq)
+
+
 def _ok_pressed(alarm: Alarm, event: OkPressed, now: datetime) -> Advance:
     if _before_last_press(alarm, event):
         return Advance(alarm, "older_than_press")
@@ -155,8 +165,11 @@ def _ok_pressed(alarm: Alarm, event: OkPressed, now: datetime) -> Advance:
 
 
 def _before_last_press(alarm: Alarm, event: OkPressed) -> bool:
-    """Whether the button was pressed again after this ``ok``: by the panel's own count, else by the clocks."""
-    if event.seq is not None and alarm.last_press_seq is not None:
+    """Whether the button was pressed again after this ``ok``: by the panel's own count, else by the clocks.
+
+    Two panels of one household each count for themselves: between them only the clocks can tell.
+    """
+    if event.seq is not None and alarm.last_press_seq is not None and event.device == alarm.source:
         return event.seq < alarm.last_press_seq
     return event.at <= alarm.last_press_at
 
@@ -169,11 +182,9 @@ def _accepted(alarm: Alarm, event: Accepted, now: datetime) -> Advance:
     holder = alarm.holder
     if holder is not None:
         return Advance(alarm, "already_yours" if holder.person == event.person else "taken")
-    if len(alarm.helpers) >= MAX_HELPERS:
-        return Advance(alarm, "too_many_helpers")
     due_at = event.at + timedelta(seconds=alarm.policy.arrive_wait_s)
     helper = Helper(event.person, event.device, event.at)
-    others = tuple(h for h in alarm.helpers if h.person != event.person)
+    others = tuple(h for h in alarm.helpers if h.person != event.person)[1 - MAX_HELPERS :]
     if due_at <= now:
         # Said long ago and heard only now: to show "coming" would be a guess.
         late = replace(alarm, helpers=(*others, replace(helper, state=HelperState.LATE)))
@@ -201,7 +212,7 @@ def _declined(alarm: Alarm, event: Declined, around: Surroundings, now: datetime
         back = replace(
             _ringing_again(alarm, now),
             declined=declined,
-            helpers=(*alarm.helpers[:-1], replace(holder, state=HelperState.HANDED_BACK)),
+            helpers=(*alarm.helpers[:-1], _handed_back(holder)),
         )
         noted = _note(NoteType.HANDED_BACK, person=event.person, device=event.device)
         after, notes, notices = _start_step(back, alarm.step + 1, around, now)
@@ -209,13 +220,22 @@ def _declined(alarm: Alarm, event: Declined, around: Surroundings, now: datetime
     if event.person in alarm.declined:
         return Advance(alarm, "already_declined")
     noted = _note(NoteType.DECLINED, person=event.person, device=event.device)
-    after, notes, notices = _skip_if_deaf(replace(alarm, declined=declined), around, now)
+    # Somebody who was coming when three presses called everybody is coming no more.
+    helpers = tuple(_handed_back(h) if h.person == event.person else h for h in alarm.helpers)
+    after, notes, notices = _skip_if_deaf(replace(alarm, declined=declined, helpers=helpers), around, now)
     return Advance(after, APPLIED, (noted, *notes), notices)
 
 
+def _handed_back(helper: Helper) -> Helper:
+    return helper if helper.state is HelperState.ARRIVED else replace(helper, state=HelperState.HANDED_BACK)
+
+
 def _done(alarm: Alarm, event: DoneBy, now: datetime) -> Advance:
-    if all(helper.person != event.person for helper in alarm.helpers):
+    helper = next((helper for helper in alarm.helpers if helper.person == event.person), None)
+    if helper is None:
         return Advance(alarm, "not_a_helper")
+    if helper.state is HelperState.HANDED_BACK:
+        return Advance(alarm, "handed_back")
     if event.at <= alarm.last_press_at:
         return Advance(alarm, "older_than_press")
     return _close(alarm, Outcome.HELPED, now, by=event.device)
@@ -280,11 +300,14 @@ def _deadline_passed(alarm: Alarm, around: Surroundings, now: datetime) -> Advan
         return Advance(alarm, "not_yet")
     match alarm.due:
         case Due.DEAF:
+            waiting = replace(alarm, deadline=alarm.step_ends, due=Due.STEP)
+            if not around.settled:  # silence proves nothing yet
+                return Advance(_watch_deafness(waiting, now), APPLIED)
             if not _heard(alarm):
                 noted = _note(NoteType.STEP_DEAF, step=alarm.step + 1, bells=list(alarm.step_bells))
                 after, notes, notices = _start_step(alarm, alarm.step + 1, around, now)
                 return Advance(after, APPLIED, (noted, *notes), notices)
-            return Advance(replace(alarm, deadline=alarm.step_ends, due=Due.STEP), APPLIED)
+            return Advance(waiting, APPLIED)
         case Due.STEP:
             after, notes, notices = _start_step(alarm, alarm.step + 1, around, now)
             return Advance(after, APPLIED, notes, notices)
