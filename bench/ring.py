@@ -51,6 +51,7 @@ class Figures:
     burst_p50_ms: float
     burst_p99_ms: float
     sustained_per_s: float
+    cpu_us: float
     loaded_mb: float
 
     def rows(self) -> dict[str, float]:
@@ -64,6 +65,7 @@ class Figures:
             "p50 in the burst (ms)": self.burst_p50_ms,
             "p99 in the burst (ms)": self.burst_p99_ms,
             "sustained (presses/s)": self.sustained_per_s,
+            "CPU per sustained press (µs)": self.cpu_us,
             "resident, after the load (MB)": self.loaded_mb,
         }
 
@@ -178,7 +180,7 @@ def measure(presser: Presser, process: subprocess.Popen[bytes], start_up_s: floa
     burst_s = time.perf_counter() - begin
     burst = presser.take_latencies_ms()
 
-    begin = time.perf_counter()
+    begin, cpu_s = time.perf_counter(), _cpu_s(process.pid)
     left_to_press = SUSTAINED
     while left_to_press:
         room = min(WINDOW - presser.waiting, left_to_press)
@@ -197,6 +199,7 @@ def measure(presser: Presser, process: subprocess.Popen[bytes], start_up_s: floa
         _quantile(burst, 0.5),
         _quantile(burst, 0.99),
         sustained_per_s,
+        (_cpu_s(process.pid) - cpu_s) / SUSTAINED * 1e6,
         _resident_mb(process.pid),
     )
 
@@ -257,6 +260,11 @@ def _write_register(path: Path) -> None:
             f'panels = ["panel-{n}"]\nvolunteers = ["person-{n}"]\npolicies = {{ help = "one-step" }}\n'
         )
     path.write_text("".join(lines), encoding="utf-8")
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_mb(pid: int) -> float:

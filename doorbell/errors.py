@@ -15,8 +15,8 @@ class DoorbellError(Exception):
 class PeerError(DoorbellError, ValueError):
     """A message from outside cannot be used.
 
-    ``reason`` is a stable word for counters (``too_large``, ``not_json``, ``invalid``, ``unknown_type``, ``bad_topic``);
-    ``detail`` says more to a technician. The blame is the sender's.
+    ``reason`` is a stable word for counters (``too_large``, ``not_json``, ``invalid``, ``unknown_type`` or
+    ``bad_topic``); ``detail`` says more to a technician. The blame is the sender's.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:

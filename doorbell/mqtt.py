@@ -25,13 +25,13 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from doorbell.bulk import in_bulk
 from doorbell.errors import SetupError
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkEvent, LinkUp
 from doorbell.logs import LogOnce
 from doorbell.reasons import explain_disconnect, explain_error
 from doorbell.settings import MqttSettings
 from doorbell.tls import tls_context
-from doorbell.waking import wake_once
 from doorbell.wire import Presence
 
 Sink = Callable[[LinkEvent], None]
@@ -45,6 +45,10 @@ half-open socket until two keepalives have passed; a Wi-Fi roaming takes less th
 STABLE_S = 10.0
 """A connection that lasted less does not reset the back-off: two clients with one id would kick each other for ever."""
 LOOP_TURN_S = 1.0
+READS_A_TURN = 200
+"""Packets that have arrived already and are read before anything is written."""
+FULL_TURN_S = 0.005
+"""While the network does not take what waits, it is offered again this often."""
 
 _log = structlog.get_logger("doorbell.mqtt")
 
@@ -269,9 +273,13 @@ class _Connection:
         if stopping.is_set():
             self.client.disconnect()
         deadline = time.monotonic() + self._link.handshake_s
-        wake_once(self.client)
-        loop = self.client.loop
-        while loop(LOOP_TURN_S) is MQTTErrorCode.MQTT_ERR_SUCCESS:
+        bulk = in_bulk(self.client)
+        loop, wait_s = self.client.loop, LOOP_TURN_S
+        while loop(wait_s) is MQTTErrorCode.MQTT_ERR_SUCCESS:
+            for _ in range(READS_A_TURN):
+                if not bulk.pending() or self.client.loop_read() is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    break
+            wait_s = LOOP_TURN_S if bulk.flush() else FULL_TURN_S
             if self.up_since is None and time.monotonic() > deadline:
                 self._end(f"the broker did not finish the handshake within {self._link.handshake_s:.0f} s")
         return self._reason or "the connection ended"

@@ -14,12 +14,13 @@ from typing import Protocol, TypeVar
 import structlog
 
 from doorbell.link import LinkDied
+from doorbell.logs import lines_held
 from relay.ports import StoreError
 from relay.runtime import RelayInput, RelayRuntime
 
 QUEUE_SIZE = 50_000
 """Inputs that may wait; then the link's thread waits too, and the broker holds the rest (about 100 MB at the worst)."""
-TURN_SIZE = 2_000
+TURN_SIZE = 250
 """Inputs of one turn at the most: keeps the first press of a burst from waiting for the last."""
 RETRY_FIRST_S, RETRY_MAX_S = 0.2, 5.0
 """Between two tries of a commit: a lock passes in milliseconds, a full disk takes a person."""
@@ -79,9 +80,10 @@ def run_loop(
         if any(isinstance(item, LinkDied) for item in inputs) or not links.alive():
             log.error("link.dead")
             return False
-        turn = _insist(partial(runtime.decide, inputs), stopping)
-        if turn is None or _insist(partial(runtime.perform, turn), stopping) is None:
-            return True
+        with lines_held():
+            turn = _insist(partial(runtime.decide, inputs), stopping)
+            if turn is None or _insist(partial(runtime.perform, turn), stopping) is None:
+                return True
         alive()
     return True
 

@@ -1,0 +1,151 @@
+"""Fewer system calls between paho and the network: what makes a burst of presses cost less than each alone.
+
+paho reads a packet in three ``recv`` calls, writes each with one ``send``, and wakes its loop with another for every
+packet that a second thread queues. Each of these gives the interpreter's lock away, and a busy main thread gives it
+back only after its switch interval. Here one ``recv`` takes all that has arrived, one ``send`` gives all that waits,
+and one byte wakes the loop until it has looked.
+
+It replaces three private attributes of paho 2.2 (``_sock``, ``_sockpairR``, ``_sockpairW``); the link's tests on real
+brokers fail if a release renames them. bench/ring.py has the figures.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+from doorbell.errors import DoorbellBug
+
+READ_SIZE = 65_536
+WRITE_LIMIT = 262_144
+"""Bytes that wait here for a slow network; above it paho keeps its packets, as it does with a plain socket."""
+
+
+class BulkSocket:
+    """A non-blocking connected socket, plain or TLS, read and written in bulk. Used by the loop's thread only.
+
+    What is not defined here is the real socket's own.
+    """
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self._in = bytearray()
+        self._out = bytearray()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def fileno(self) -> int:
+        """For ``select``."""
+        return int(self._sock.fileno())
+
+    def pending(self) -> int:
+        """Bytes that ``recv`` would give without the network; paho asks this before it waits."""
+        pending = getattr(self._sock, "pending", None)
+        return len(self._in) + (pending() if pending is not None else 0)
+
+    def recv(self, size: int) -> bytes:
+        """Up to ``size`` bytes; raises what the real socket raises when nothing has arrived."""
+        if not self._in:
+            data = self._sock.recv(max(READ_SIZE, size))
+            if len(data) <= size:
+                return bytes(data)
+            self._in += data
+        taken = bytes(self._in[:size])
+        del self._in[:size]
+        return taken
+
+    def send(self, data: bytes) -> int:
+        """Take the bytes; they leave at ``flush``, or now if many wait. ``BlockingIOError``: the network is behind."""
+        if len(self._out) >= WRITE_LIMIT:
+            self.flush()
+            if len(self._out) >= WRITE_LIMIT:
+                raise BlockingIOError
+        self._out += data
+        return len(data)
+
+    def close(self) -> None:
+        """Write what the network takes at once (a DISCONNECT, mostly), then close."""
+        self.flush()
+        self._sock.close()
+
+    def flush(self) -> bool:
+        """Write what waits, as far as the network takes it; True if nothing is left. An error shows at ``recv``."""
+        while self._out:
+            try:
+                sent = self._sock.send(self._out)
+            except (BlockingIOError, InterruptedError):
+                return False
+            except OSError as error:
+                if getattr(error, "errno", None) in _TLS_WANTS_MORE:
+                    return False
+                self._out.clear()
+                return True
+            del self._out[:sent]
+        return True
+
+
+_TLS_WANTS_MORE = (2, 3)
+"""``SSL_ERROR_WANT_READ`` and ``SSL_ERROR_WANT_WRITE``."""
+
+
+class _Bell:
+    """Whether a waking byte is on its way. The lock orders ``send`` against ``recv``, so no waking is lost."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = socket.socketpair()
+        self.reader.setblocking(False)
+        self.writer.setblocking(False)
+        self.lock = threading.Lock()
+        self.rung = False
+
+
+class _Reader:
+    """The loop's end, with what paho uses of a socket."""
+
+    def __init__(self, bell: _Bell) -> None:
+        self._bell = bell
+
+    def fileno(self) -> int:
+        return self._bell.reader.fileno()
+
+    def recv(self, size: int) -> bytes:
+        with self._bell.lock:
+            data = self._bell.reader.recv(size)
+            self._bell.rung = False
+        return data
+
+    def close(self) -> None:
+        self._bell.reader.close()
+
+
+class _Writer:
+    """The publishers' end."""
+
+    def __init__(self, bell: _Bell) -> None:
+        self._bell = bell
+
+    def send(self, data: bytes) -> int:
+        with self._bell.lock:
+            if not self._bell.rung:
+                self._bell.writer.send(data)
+                self._bell.rung = True
+        return len(data)
+
+    def close(self) -> None:
+        self._bell.writer.close()
+
+
+def in_bulk(client: Any) -> BulkSocket:
+    """Give a paho client that has connected and not looped yet the bulk socket and the waking pair.
+
+    The caller flushes the socket after every turn of the loop. paho closes all of them with its own.
+    """
+    bell = _Bell()
+    bulk = BulkSocket(client.socket())
+    for name, value in (("_sock", bulk), ("_sockpairR", _Reader(bell)), ("_sockpairW", _Writer(bell))):
+        if not hasattr(client, name):
+            raise DoorbellBug(f"this release of paho has no {name}: read doorbell/bulk.py and adapt it")
+        setattr(client, name, value)
+    return bulk
