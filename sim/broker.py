@@ -16,15 +16,18 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import structlog
 
 from doorbell.errors import SetupError
 from doorbell.service import ExitCode, ServiceNotifier, on_stop_signals
+
+T = TypeVar("T")
 
 HOST = "127.0.0.1"
 MAX_ACK_PENDING = 2_000
@@ -40,6 +43,8 @@ The ends decide anyway: a press stays with its device until the relay has commit
 LOG_BYTES = 10 * 1024 * 1024
 START_S = 15.0
 """Reading a store of a gigabyte back takes seconds on an SD card."""
+TAKEOVER_S = 3.0
+"""How long a start waits for a server before it to leave the directory and the port; it ends within 0.1 s (seen)."""
 _CONNECT = bytes.fromhex("10 17 0004 4d515454 04 02 000a 000b") + b"ready-probe"
 _CONNACK_OK = bytes.fromhex("20 02 00 00")
 
@@ -72,10 +77,10 @@ class EmbeddedBroker:
         """Start and wait until MQTT is spoken."""
         if self.pid is not None:
             return
-        _require_free(self.port)
         command = [*_die_with_parent(), str(server_binary()), "-c", str(self._write_config())]
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
-        with self._locked() as lock:
+        with _patiently(self._locked) as lock:
+            _patiently(lambda: _require_free(self.port))
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -187,6 +192,18 @@ def server_binary() -> Path:
         if file.name in ("nats-server", "nats-server.exe") and path.exists():
             return path.resolve()
     raise SetupError("the embedded broker is not installed; install love-doorbell with its 'relay' extra (make setup)")
+
+
+def _patiently(attempt: Callable[[], T]) -> T:
+    """Try until it works or ``TAKEOVER_S`` have passed: a server whose parent was killed just now is still ending."""
+    deadline = time.monotonic() + TAKEOVER_S
+    while True:
+        try:
+            return attempt()
+        except SetupError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 def free_port() -> int:
