@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from typing import Any
 
 from doorbell.errors import DoorbellBug
@@ -90,61 +91,70 @@ _TLS_WANTS_MORE = (2, 3)
 """``SSL_ERROR_WANT_READ`` and ``SSL_ERROR_WANT_WRITE``."""
 
 
-class _Bell:
-    """Whether a waking byte is on its way. The lock orders ``send`` against ``recv``, so no waking is lost."""
+class Waker:
+    """Wakes the loop. The lock orders ``wake`` against ``_Reader.recv``, so no waking is lost.
 
-    def __init__(self) -> None:
+    ``patient``: packets that are queued wake nobody by themselves; whoever queues many calls ``wake`` after the last.
+    Woken for the first, the loop would take the interpreter's lock for each.
+    """
+
+    def __init__(self, *, patient: bool) -> None:
+        self.patient = patient
         self.reader, self.writer = socket.socketpair()
         self.reader.setblocking(False)
         self.writer.setblocking(False)
         self.lock = threading.Lock()
         self.rung = False
 
+    def wake(self) -> None:
+        """Have the loop write what is queued."""
+        with self.lock, suppress(OSError):  # the connection may have ended just now
+            if not self.rung:
+                self.writer.send(b"0")
+                self.rung = True
+
 
 class _Reader:
     """The loop's end, with what paho uses of a socket."""
 
-    def __init__(self, bell: _Bell) -> None:
-        self._bell = bell
+    def __init__(self, waker: Waker) -> None:
+        self._waker = waker
 
     def fileno(self) -> int:
-        return self._bell.reader.fileno()
+        return self._waker.reader.fileno()
 
     def recv(self, size: int) -> bytes:
-        with self._bell.lock:
-            data = self._bell.reader.recv(size)
-            self._bell.rung = False
+        with self._waker.lock:
+            data = self._waker.reader.recv(size)
+            self._waker.rung = False
         return data
 
     def close(self) -> None:
-        self._bell.reader.close()
+        self._waker.reader.close()
 
 
 class _Writer:
     """The publishers' end."""
 
-    def __init__(self, bell: _Bell) -> None:
-        self._bell = bell
+    def __init__(self, waker: Waker) -> None:
+        self._waker = waker
 
     def send(self, data: bytes) -> int:
-        with self._bell.lock:
-            if not self._bell.rung:
-                self._bell.writer.send(data)
-                self._bell.rung = True
+        if not self._waker.patient:
+            self._waker.wake()
         return len(data)
 
     def close(self) -> None:
-        self._bell.writer.close()
+        self._waker.writer.close()
 
 
-def in_bulk(client: Any) -> BulkSocket:
+def in_bulk(client: Any, waker: Waker) -> BulkSocket:
     """Give a paho client that has connected and not looped yet the bulk socket and the waking pair.
 
     The caller flushes the socket after every turn of the loop. paho closes all of them with its own.
     """
-    bell = _Bell()
     bulk = BulkSocket(client.socket())
-    for name, value in (("_sock", bulk), ("_sockpairR", _Reader(bell)), ("_sockpairW", _Writer(bell))):
+    for name, value in (("_sock", bulk), ("_sockpairR", _Reader(waker)), ("_sockpairW", _Writer(waker))):
         if not hasattr(client, name):
             raise DoorbellBug(f"this release of paho has no {name}: read doorbell/bulk.py and adapt it")
         setattr(client, name, value)

@@ -10,10 +10,13 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from doorbell.wire import format_time
 
 LogFormat = Literal["console", "json", "auto"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -89,9 +92,7 @@ def configure_logs(
     threshold = logging.getLevelNamesMapping()[level.upper()]
     as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.StackInfoRenderer(),
         _stamp_ms,
         withhold_personal,
     ]
@@ -118,13 +119,9 @@ def configure_logs(
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
 
 
-_utc_iso = structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%f", utc=True, key="at")
-
-
-def _stamp_ms(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+def _stamp_ms(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """``at``: UTC with milliseconds, the same form as on the wire."""
-    event = _utc_iso(logger, method, event)
-    event["at"] = event["at"][:-3] + "Z"
+    event["at"] = format_time(datetime.now(UTC))
     return event
 
 

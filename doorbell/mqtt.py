@@ -25,7 +25,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from doorbell.bulk import in_bulk
+from doorbell.bulk import Waker, in_bulk
 from doorbell.errors import SetupError
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkEvent, LinkUp
 from doorbell.logs import LogOnce
@@ -62,6 +62,9 @@ class MqttLink:
     only retained state matters). ``presence_topic``: says ``online`` there at every connect, ``offline`` at
     ``stop`` and as last will.
 
+    ``patient``: what is published and acknowledged leaves at ``flush`` (or within a second), for a program that does
+    much of both in one go.
+
     Raises ``SetupError`` for certificates or a password file that cannot be used: the operator's to repair.
     """
 
@@ -74,7 +77,9 @@ class MqttLink:
         sink: Sink,
         clean_session: bool,
         presence_topic: str | None,
+        patient: bool = False,
     ) -> None:
+        self.patient = patient
         self._settings = settings
         self._client_id = client_id
         self._subscriptions = tuple(subscriptions)
@@ -115,6 +120,12 @@ class MqttLink:
         if connection is not None and connection.unacked.get(delivery.mid) is delivery:
             del connection.unacked[delivery.mid]
             connection.client.ack(delivery.mid, delivery.qos)
+
+    def flush(self) -> None:
+        """Send what has been published and acknowledged; needed by a ``patient`` link only."""
+        connection = self._up
+        if connection is not None:
+            connection.wake()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """Say ``offline``, disconnect, end the thread; True if all of it was done within ``timeout_s``.
@@ -250,6 +261,7 @@ class _Connection:
 
     def __init__(self, link: MqttLink, client: paho.Client, generation: int) -> None:
         self.client = client
+        self._waker: Waker | None = None
         self.generation = generation
         self.up_since: float | None = None
         self.unacked: dict[int, Delivery] = {}
@@ -273,7 +285,8 @@ class _Connection:
         if stopping.is_set():
             self.client.disconnect()
         deadline = time.monotonic() + self._link.handshake_s
-        bulk = in_bulk(self.client)
+        self._waker = Waker(patient=self._link.patient)
+        bulk = in_bulk(self.client, self._waker)
         loop, wait_s = self.client.loop, LOOP_TURN_S
         while loop(wait_s) is MQTTErrorCode.MQTT_ERR_SUCCESS:
             for _ in range(READS_A_TURN):
@@ -284,11 +297,17 @@ class _Connection:
                 self._end(f"the broker did not finish the handshake within {self._link.handshake_s:.0f} s")
         return self._reason or "the connection ended"
 
+    def wake(self) -> None:
+        """From the main thread: have the loop write what is queued."""
+        if self._waker is not None:
+            self._waker.wake()
+
     def leave(self, wait_s: float) -> None:
         """From the main thread: say offline, give the broker ``wait_s`` to acknowledge it, then disconnect."""
         topic = self._link.presence_topic
         if topic is not None and self.up_since is not None:
             info = self.client.publish(topic, Presence.OFFLINE.value, qos=1, retain=True)
+            self.wake()
             # The connection may end or its queue be full just now: then the last will says it.
             with suppress(RuntimeError, ValueError):
                 deadline = time.monotonic() + wait_s

@@ -10,7 +10,7 @@ village runs this very class on virtual time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,13 +20,14 @@ from doorbell.errors import DoorbellBug
 from doorbell.link import Delivery, Link, LinkDied, LinkDown, LinkEvent, LinkUp
 from doorbell.wire import Event, Presence, Reported, Topics
 from relay.book import AlarmBook
-from relay.core.alarm import Alarm, ClosedBy
+from relay.core.alarm import Alarm, ClosedBy, NoteType
 from relay.core.desk import Reject, check_sender
+from relay.core.journal import LineType
 from relay.core.register import Register
 from relay.engine import Engine
 from relay.hooks import HookDesk
 from relay.intake import Heard, RejectMemory, Unusable, read_delivery
-from relay.ports import Clock, ClockAnchor, Command, NoticeDelivered, Notifier, Store
+from relay.ports import Clock, ClockAnchor, Command, JournalRow, NoticeDelivered, Notifier, Store
 from relay.telling import Teller
 from relay.turn import Turn
 from relay.watch import Watch
@@ -37,6 +38,7 @@ POLL_MS = 1_000
 """How often the database is asked for commands and a new register."""
 CLOCK_STEP_MS = 200
 """A wall clock that moves this much against the machine's own was set: well under the 1 s that a deadline may move."""
+_LONE_LINES = frozenset(line.value for line in LineType)
 _MS = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -52,7 +54,10 @@ class _News:
 
 
 class RelayRuntime:
-    """One relay. ``start`` once, then ``turn`` for ever; ``counts`` has what happened how often, by name."""
+    """One relay. ``start`` once, then ``turn`` for ever; ``counts`` has what happened how often, by name.
+
+    ``flush`` is called once after a turn's acknowledgements and publications, for a link that waits for it.
+    """
 
     def __init__(
         self,
@@ -63,6 +68,7 @@ class RelayRuntime:
         topics: Topics,
         *,
         poll_ms: int = POLL_MS,
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._link = link
@@ -70,6 +76,7 @@ class RelayRuntime:
         self._clock = clock
         self._topics = topics
         self._poll_ms = poll_ms
+        self._flush = flush
         self._log = structlog.get_logger("relay").bind()
         self._rejects = RejectMemory()
         self.counts: Counter[str] = Counter()
@@ -148,12 +155,27 @@ class RelayRuntime:
         for device, (topic, payload) in turn.publish.items():
             if not self._link.publish(topic, payload, qos=1, retain=True):
                 self._teller.not_sent(device)
+        if turn.acks or turn.publish:
+            self._flush()
         for row, hook in turn.tell:
             self._notifier.send(row, hook)
-        for line in turn.batch.journal:
-            ids = {"alarm": line.alarm, "household": line.household, "device": line.device, "event_id": line.event}
-            self._log.info(f"journal.{line.type}", **{**line.data, **ids})
+        self._log_transitions(turn.batch.journal)
         return turn
+
+    def _log_transitions(self, journal: Sequence[JournalRow]) -> None:
+        """One line for each transition: the journal's lines up to the one with the state that they led to."""
+        facts: dict[str, object] = {}
+        for line in journal:
+            if not facts:
+                facts["event"] = f"alarm.{line.type}" if line.alarm is not None else f"device.{line.type}"
+            facts.update(line.data)
+            whole = line.type != NoteType.RAISED.value
+            if line.after is not None and whole:
+                facts.update(stage=line.after.stage.value, deadline=line.after.deadline)
+            if line.alarm is None or (line.after is not None and whole) or line.type in _LONE_LINES:
+                facts.update(alarm=line.alarm, household=line.household, device=line.device)
+                self._log.info(**facts)
+                facts = {}
 
     def monotonic_ms(self) -> int:
         """The clock that ``next_wake_ms`` speaks of."""

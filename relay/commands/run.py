@@ -59,8 +59,9 @@ def run_relay(settings: RelaySettings) -> ExitCode:
                 sink=inbox.put,
                 clean_session=False,
                 presence_topic=None,
+                patient=True,
             )
-            runtime = RelayRuntime(store, link, notifier, SystemClock(), topics)
+            runtime = RelayRuntime(store, link, notifier, SystemClock(), topics, flush=link.flush)
             runtime.start()
             link.start()
             started.callback(link.stop)

@@ -116,9 +116,9 @@ def test_everything_that_a_second_press_writes_can_be_logged() -> None:
         house.hear(house.event(PENG, "accept", 4, alarm=1))
     assert structlog.is_configured()
     told = {line["event"]: line for line in logs}
-    assert told["journal.pressed_again"]["presses"] == 2
-    assert told["journal.accepted"]["device"] == PENG
-    assert told["journal.accepted"]["alarm"] == uid(1)
+    assert told["alarm.pressed_again"]["presses"] == 2
+    assert told["alarm.accepted"]["device"] == PENG
+    assert told["alarm.accepted"]["alarm"] == uid(1)
 
 
 def test_logs_name_no_person_and_no_place() -> None:
@@ -128,7 +128,7 @@ def test_logs_name_no_person_and_no_place() -> None:
         house.hear(house.event(PENG, "accept", 2, alarm=1))
         house.hear(house.event(PENG, "decline", 3, alarm=1))
     text = str(logs)
-    assert "journal.handed_back" in text
+    assert "alarm.handed_back" in text
     assert not any(name in text for name in ("柳", "彭", "西湖山"))
 
 
