@@ -92,8 +92,9 @@ class Presser:
             self._out.send(b"".join(packets[first : first + 200]))
             while self._out.pubacks < min(first + 200, len(packets)) - 200:
                 self._out.feed(0.5, _ignore)
+        # The relay waits 3 s for retained messages, then tells every device its first desired state.
+        self._in.drain(quiet_s=5)
         self._out.drain()
-        self._in.drain()
 
     def press(self, count: int) -> None:
         """Press in ``count`` households that have not been pressed in yet."""
