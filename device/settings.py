@@ -119,7 +119,9 @@ class DaemonSettings(Settings):
     def limits(self) -> DeviceLimits:
         """The core's thresholds."""
         return DeviceLimits(
-            button=ButtonLimits(self.button.stable_ms, self.button.hold_ms, self.button.stuck_s * 1000),
+            button=ButtonLimits(
+                stable_ms=self.button.stable_ms, hold_ms=self.button.hold_ms, stuck_ms=self.button.stuck_s * 1000
+            ),
             panel=PanelLimits(unreachable_ms=self.unreachable_s * 1000),
             report_interval_s=self.report_interval_s,
         )

@@ -79,9 +79,10 @@ def size_bytes(what: Clip | Tone) -> int:
 
 def render(what: Clip | Tone, percent: int) -> bytes:
     """A sound as a WAV file, at ``percent`` (0 to 100) of full volume."""
+    struck = {note: _strike(note, percent) for note in set(_SCORES[what])}
     samples = array("h")
     for note in _SCORES[what]:
-        samples.extend(_strike(note, percent))
+        samples.extend(struck[note])
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)

@@ -63,6 +63,7 @@ class Speaker:
         self._wanted: tuple[str, ...] = ()
         self._tone: Tone | None = None
         self._percent = percent
+        self._unprepared = self._all_sounds()
         self._closing = False
         self._process: subprocess.Popen[bytes] | None = None
         self._interrupted = False
@@ -72,7 +73,7 @@ class Speaker:
         self._thread = threading.Thread(target=self._run, name="speaker", daemon=True)
 
     def start(self) -> None:
-        """Render what is missing, then wait for orders."""
+        """Wait for orders, and meanwhile render what is missing."""
         self._thread.start()
 
     def play(self, tone: Tone) -> None:
@@ -96,6 +97,8 @@ class Speaker:
         """From the next sound on; None: the device's own setting."""
         with self._changed:
             self._percent = self._own_percent if percent is None else percent
+            self._unprepared = self._all_sounds()
+            self._changed.notify_all()
 
     def alive(self) -> bool:
         """Whether the supervising thread runs."""
@@ -126,9 +129,6 @@ class Speaker:
 
     def _run(self) -> None:
         try:
-            for what in (Clip.CHIME, *Tone):
-                if self._player is not None and not self._now_wanted():
-                    self._file(what)
             while self._step():
                 pass
         except Exception:  # noqa: BLE001 - the thread's end is seen by ``alive``, and the watchdog acts on it
@@ -139,7 +139,7 @@ class Speaker:
     def _step(self) -> bool:
         """Wait for an order and carry it out; False when closing."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closing or self._wanted or self._tone is not None)
+            self._changed.wait_for(lambda: self._closing or self._wanted or self._tone is not None or self._unprepared)
             if self._closing:
                 return False
             tone, self._tone = self._tone, None
@@ -148,7 +148,18 @@ class Speaker:
             self._ring()
         elif tone is not None:
             self._play_tone(tone)
+        else:
+            self._prepare()
         return True
+
+    def _prepare(self) -> None:
+        """Have the next sound ready at the present volume, the chime first; delete what no volume of now needs."""
+        with self._changed:
+            what = self._unprepared.pop(0)
+        current = self._file(what)
+        for other in self._directory.glob(f"{what.value}-*.wav"):
+            if other != current:
+                other.unlink(missing_ok=True)
 
     def _ring(self) -> None:
         """Chime until nothing is wanted any more."""
@@ -269,6 +280,9 @@ class Speaker:
     def _trouble(self, text: str) -> None:
         self._in_trouble = True
         self._sink(Trouble("player_failed", "sound", text))
+
+    def _all_sounds(self) -> list[Clip | Tone]:
+        return [] if self._player is None else [Clip.CHIME, *Tone]
 
     def _now_wanted(self) -> tuple[str, ...]:
         with self._changed:

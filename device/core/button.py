@@ -4,9 +4,10 @@ Two sources speak of one line. *Edges* come with their own times and may be proc
 the level read now; they can overtake an edge that is still on its way, so one that contradicts the edges raises a
 doubt that lasts ``stable_ms``: the edge arrives in that time, or it was lost and the sample is believed.
 
-With all edges delivered: a line active for ``stable_ms`` in one piece is a press, at the moment the piece is so long;
-less never is. A press of 40 ms whose bouncing ends within 20 ms is therefore always seen. If edges were lost the
-doubt is resolved towards the press: a lost one can cost a life, a false one costs a visit.
+With all edges delivered within ``lag_ms``: a line active for ``stable_ms`` in one piece is a press; less never is. It
+is recognised ``lag_ms`` after the piece is so long, when no edge that contradicts it can be under way any more. A press
+of 40 ms whose bouncing ends within 20 ms is therefore always seen. If edges were lost the doubt is resolved towards the
+press: a lost one can cost a life, a false one costs a visit.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ class ButtonLimits:
     """Thresholds in ms. 20 ms is above the bouncing of ordinary buttons (1 to 10 ms), below any finger's press."""
 
     stable_ms: int = 20
+    lag_ms: int = 5
+    """How late an edge may be told: the notification thread of a busy Pi takes 1 to 3 ms."""
     hold_ms: int = 3_000
     stuck_ms: int = 60_000
 
@@ -129,27 +132,31 @@ def advance_button(
             state, outcomes = _settle(state, at_ms, limits)
             return replace(state, active=active, since_ms=at_ms, doubt_ms=None), outcomes
         case Sample(active) if active is None or active == state.active:
-            return _settle(replace(state, doubt_ms=None), now_ms, limits)
+            return _settle(replace(state, doubt_ms=None), now_ms - limits.lag_ms, limits)
         case Sample():
             doubt_ms = state.doubt_ms
             if doubt_ms is None:
                 return replace(state, doubt_ms=now_ms), ()
-            if now_ms - doubt_ms < limits.stable_ms:
+            if now_ms - doubt_ms < limits.stable_ms + limits.lag_ms:
                 return state, ()
             state, before = _settle(state, doubt_ms, limits)
             believed = replace(state, active=not state.active, since_ms=doubt_ms, doubt_ms=None)
-            believed, after = _settle(believed, now_ms, limits)
+            believed, after = _settle(believed, now_ms - limits.lag_ms, limits)
             return believed, (LostEdge(), *before, *after)
 
 
 def button_deadline(state: ButtonState, limits: ButtonLimits) -> int | None:
     """The monotonic ms at which a sample is needed, or None while nothing can happen without an edge."""
+    decided = _decided_at(state, limits)
+    return None if decided is None else decided + limits.lag_ms
+
+
+def _decided_at(state: ButtonState, limits: ButtonLimits) -> int | None:
     if state.doubt_ms is not None:
         return state.doubt_ms + limits.stable_ms
-    settles = state.since_ms + limits.stable_ms
     match state.phase, state.active:
         case (ButtonPhase.UNARMED, False) | (ButtonPhase.UP, True) | (ButtonPhase.DOWN, False):
-            return settles
+            return state.since_ms + limits.stable_ms
         case (ButtonPhase.DOWN, True) if not state.held:
             return state.down_ms + limits.hold_ms
         case (ButtonPhase.UNARMED | ButtonPhase.DOWN, True) if not state.stuck:

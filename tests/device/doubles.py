@@ -1,4 +1,4 @@
-"""A device on virtual time: hand-written doubles of every port, and a ``Bench`` that turns the runtime as the loop does."""
+"""A device on virtual time: hand-written doubles of every port, and a ``Bench`` that turns as the loop does."""
 
 from __future__ import annotations
 

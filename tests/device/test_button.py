@@ -1,0 +1,211 @@
+"""The button core: no press of 40 ms is missed, no noise below the threshold raises, whatever the bouncing."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.core.button import (
+    ButtonInput,
+    ButtonLimits,
+    ButtonOutcome,
+    ButtonPhase,
+    ButtonState,
+    Edge,
+    Held,
+    IgnoredEdge,
+    LostEdge,
+    Pressed,
+    Released,
+    Sample,
+    StuckButton,
+    UnstuckButton,
+    advance_button,
+    button_deadline,
+    new_button,
+)
+
+LIMITS = ButtonLimits()
+
+
+class Line:
+    """A line with its true level; turns the core as the shell does: edges late by ``lag_ms``, samples at deadlines."""
+
+    def __init__(self, *, active: bool = False, lag_ms: int = 0) -> None:
+        self.state = new_button(0, active=active)
+        self.levels: list[tuple[int, bool]] = [(0, active)]
+        self.lag_ms = lag_ms
+        self.outcomes: list[ButtonOutcome] = []
+
+    def level(self, at_ms: int) -> bool:
+        return [level for since, level in self.levels if since <= at_ms][-1]
+
+    def play(self, edges: list[tuple[int, bool]], until_ms: int) -> list[ButtonOutcome]:
+        """``edges``: (time, level), rising in time, levels alternating."""
+        self.levels += edges
+        coming = [(at + self.lag_ms, Edge(level, at)) for at, level in edges]
+        now = 0
+        while True:
+            deadline = button_deadline(self.state, LIMITS)
+            due = max(deadline, now) if deadline is not None else until_ms + 1
+            if coming and coming[0][0] <= due:
+                now, edge = coming.pop(0)
+                self._advance(edge, now)
+            elif due <= until_ms:
+                now = due
+                self._advance(Sample(self.level(now)), now)
+            else:
+                return self.outcomes
+
+    def _advance(self, event: ButtonInput, now: int) -> None:
+        self.state, outcomes = advance_button(self.state, event, now, LIMITS)
+        self.outcomes += outcomes
+
+
+def presses(outcomes: list[ButtonOutcome]) -> list[int]:
+    return [one.at_ms for one in outcomes if isinstance(one, Pressed)]
+
+
+def edges_of(start_ms: int, active: bool, pieces: list[int]) -> list[tuple[int, bool]]:
+    """Alternating edges, the first to ``active`` at ``start_ms``, with these pauses between them."""
+    edges = [(start_ms, active)]
+    for piece in pieces:
+        edges.append((edges[-1][0] + piece, not edges[-1][1]))
+    return edges
+
+
+# Bouncing of an ordinary button: an even number of short pieces, so that the level ends where it began to go.
+BOUNCE = st.lists(st.integers(1, 4), max_size=2).map(lambda p: p + p)  # at most 16 ms
+
+
+@given(press_ms=st.integers(40, 10_000), down=BOUNCE, up=BOUNCE, lag_ms=st.integers(0, LIMITS.lag_ms))
+def test_no_press_of_40_ms_or_longer_is_missed(press_ms: int, down: list[int], up: list[int], lag_ms: int) -> None:
+    line = Line(lag_ms=lag_ms)
+    edges = edges_of(100, True, down) + edges_of(100 + press_ms, False, up)
+    outcomes = line.play(edges, 100 + press_ms + 500)
+    assert presses(outcomes) == [100 + sum(down)]
+    assert sum(isinstance(one, Released) for one in outcomes) == 1
+    assert line.state.phase is ButtonPhase.UP
+    down_ms, held = press_ms - sum(down), sum(isinstance(one, Held) for one in outcomes)
+    assert held == 1 if down_ms >= LIMITS.hold_ms else held == 0 or down_ms + sum(up) >= LIMITS.hold_ms
+
+
+@given(
+    pulses=st.lists(
+        st.tuples(st.integers(1, LIMITS.stable_ms - 1), st.integers(1, 200)), min_size=1, max_size=30
+    ),
+    lag_ms=st.integers(0, LIMITS.lag_ms),
+)  # fmt: skip
+def test_no_noise_below_the_threshold_ever_raises(pulses: list[tuple[int, int]], lag_ms: int) -> None:
+    line, at, edges = Line(lag_ms=lag_ms), 100, []
+    for active_ms, rest_ms in pulses:
+        edges += [(at, True), (at + active_ms, False)]
+        at += active_ms + rest_ms
+    assert presses(line.play(edges, at + 500)) == []
+
+
+@given(
+    fingers=st.lists(st.tuples(st.integers(40, 400), BOUNCE, st.integers(60, 400)), min_size=1, max_size=8),
+    lag_ms=st.integers(0, LIMITS.lag_ms),
+)
+def test_every_press_is_counted_once(fingers: list[tuple[int, list[int], int]], lag_ms: int) -> None:
+    line, at, edges = Line(lag_ms=lag_ms), 100, []
+    for press_ms, bounce, rest_ms in fingers:
+        edges += edges_of(at, True, bounce) + edges_of(at + press_ms, False, bounce)
+        at += press_ms + rest_ms
+    outcomes = line.play(edges, at + 500)
+    assert len(presses(outcomes)) == len(fingers)
+    assert presses(outcomes) == sorted(presses(outcomes))
+
+
+@given(
+    events=st.lists(
+        st.one_of(st.builds(Edge, st.booleans(), st.integers(0, 70_000)), st.builds(Sample, st.none() | st.booleans())),
+        max_size=60,
+    ),
+    steps=st.lists(st.integers(0, 2_000), min_size=60, max_size=60),
+    active=st.booleans(),
+)
+def test_any_events_in_any_order_give_presses_and_releases_in_turn(
+    events: list[ButtonInput], steps: list[int], *, active: bool
+) -> None:
+    state, now, told = new_button(0, active=active), 0, []
+    for event, step in zip(events, steps, strict=False):
+        now += step
+        state, outcomes = advance_button(state, event, now, LIMITS)
+        told += [type(one) for one in outcomes if isinstance(one, Pressed | Released)]
+        assert state.since_ms <= now
+    assert all(a is not b for a, b in pairwise(told))
+    assert not told or told[0] is Pressed
+
+
+def test_a_press_is_recognised_on_the_way_down_after_20_ms_and_the_lag() -> None:
+    line = Line()
+    line.play([(100, True)], 124)
+    assert line.outcomes == []
+    assert line.play([], 125) == [Pressed(100)]
+
+
+def test_hold_is_told_once_and_stuck_once_and_unstuck_at_release() -> None:
+    line = Line()
+    outcomes = line.play([(100, True), (100 + 200_000, False)], 300_000)
+    assert outcomes == [Pressed(100), Held(), StuckButton(), Released(200_100), UnstuckButton()]
+
+
+def test_a_flicker_during_a_hold_does_not_end_it() -> None:
+    line = Line()
+    outcomes = line.play([(100, True), (1_000, False), (1_010, True), (5_000, False)], 6_000)
+    assert outcomes == [Pressed(100), Held(), Released(5_000)]
+
+
+def test_a_line_active_at_start_is_no_press_but_stuck_after_a_minute_and_arms_when_released() -> None:
+    line = Line(active=True)
+    outcomes = line.play([(90_000, False), (90_500, True), (90_600, False)], 91_000)
+    assert outcomes == [StuckButton(), UnstuckButton(), Pressed(90_500), Released(90_600)]
+
+
+def test_a_lost_edge_is_made_up_for_by_a_sample_after_the_doubt() -> None:
+    state = ButtonState(ButtonPhase.UP, active=False, since_ms=0, down_ms=0)
+    state, outcomes = advance_button(state, Sample(True), 1_000, LIMITS)
+    assert outcomes == ()
+    assert button_deadline(state, LIMITS) == 1_025
+    state, outcomes = advance_button(state, Sample(True), 1_025, LIMITS)
+    assert outcomes == (LostEdge(), Pressed(1_000))
+
+
+def test_an_edge_that_a_sample_has_overtaken_decides_by_its_own_time() -> None:
+    """Noise of 10 ms whose end is processed late: the sample at 20 ms must not make it a press."""
+    state = ButtonState(ButtonPhase.UP, active=False, since_ms=0, down_ms=0)
+    state, _ = advance_button(state, Edge(True, 1_000), 1_000, LIMITS)
+    state, outcomes = advance_button(state, Sample(False), 1_025, LIMITS)
+    assert outcomes == ()
+    state, outcomes = advance_button(state, Edge(False, 1_010), 1_027, LIMITS)
+    assert outcomes == ()
+    assert state.phase is ButtonPhase.UP
+
+
+def test_a_short_press_processed_late_is_a_press() -> None:
+    """Both edges of a press in one batch, long after it."""
+    state = ButtonState(ButtonPhase.UP, active=False, since_ms=0, down_ms=0)
+    state, _ = advance_button(state, Edge(True, 1_000), 2_000, LIMITS)
+    state, outcomes = advance_button(state, Edge(False, 1_040), 2_000, LIMITS)
+    assert outcomes == (Pressed(1_000),)
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"), [(Edge(True, 400), "stale"), (Edge(False, 600), "repeated")]
+)  # fmt: skip
+def test_useless_edges_are_named(event: Edge, reason: str) -> None:
+    state = ButtonState(ButtonPhase.UP, active=False, since_ms=500, down_ms=0)
+    after, outcomes = advance_button(state, event, 700, LIMITS)
+    assert outcomes == (IgnoredEdge(reason),)
+    assert after.phase is ButtonPhase.UP
+
+
+def test_a_line_that_cannot_be_read_contradicts_nothing() -> None:
+    state = ButtonState(ButtonPhase.UP, active=True, since_ms=0, down_ms=0)
+    _, outcomes = advance_button(state, Sample(None), 25, LIMITS)
+    assert outcomes == (Pressed(0),)

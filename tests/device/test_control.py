@@ -1,0 +1,147 @@
+"""The control line: requests, refusals, watchers, and sockets left behind."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device.adapters.control import MAX_LINE_BYTES, ControlServer, ask
+from device.core.role import ButtonName
+from doorbell.errors import SetupError
+from tests.device.waiting import wait_until
+
+HELP, OK = ButtonName.HELP, ButtonName.OK
+
+
+class Rig:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.moves: list[tuple[str, bool]] = []
+        self.server = ControlServer(
+            path, pins=(HELP, OK), drive=self._drive, complete=lambda state: {**state, "pins": {"help": False}}
+        )
+        self.server.update(self.state("idle"))
+
+    def _drive(self, pin: ButtonName, active: bool) -> None:
+        self.moves.append((pin.value, active))
+
+    @staticmethod
+    def state(stage: str, mono_ms: int = 1) -> dict[str, Any]:
+        return {"stage": stage, "at": "2026-11-23T06:43:00.000Z", "mono_ms": mono_ms}
+
+    def raw(self, line: bytes) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(self.path))
+            sock.sendall(line)
+            answer: dict[str, Any] = json.loads(sock.makefile("rb").readline())
+            return answer
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path / "pins.sock")
+    yield made
+    made.server.close()
+    assert not made.path.exists()
+
+
+def test_press_is_down_then_up(rig: Rig) -> None:
+    assert list(ask(rig.path, {"do": "press", "pin": "help", "ms": 1})) == [{"do": "press", "pin": "help", "ms": 1}]
+    assert rig.moves == [("help", True), ("help", False)]
+
+
+def test_down_and_up_move_once(rig: Rig) -> None:
+    list(ask(rig.path, {"do": "down", "pin": "ok"}))
+    list(ask(rig.path, {"do": "up", "pin": "ok"}))
+    assert rig.moves == [("ok", True), ("ok", False)]
+
+
+def test_state_is_that_of_the_last_turn_and_what_is_read_live(rig: Rig) -> None:
+    rig.server.update(rig.state("heard"))
+    assert list(ask(rig.path, {"do": "state"})) == [{**rig.state("heard"), "pins": {"help": False}}]
+
+
+def test_watch_tells_now_and_every_change_and_nothing_else(rig: Rig) -> None:
+    seen: list[str] = []
+
+    def watch() -> None:
+        seen.extend(state["stage"] for state in ask(rig.path, {"do": "watch"}))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    wait_until(lambda: seen == ["idle"])
+    for mono_ms, stage in enumerate(("idle", "heard", "heard", "received")):
+        rig.server.update(rig.state(stage, mono_ms))
+    rig.server.close()
+    watcher.join(10)
+    assert seen == ["idle", "heard", "received"]
+
+
+def test_a_watcher_that_went_gives_its_place_back(rig: Rig) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(rig.path))
+        sock.sendall(b'{"do": "watch"}\n')
+        wait_until(lambda: len(rig.server._watchers) == 1)
+    wait_until(lambda: rig.server._watchers == [])
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"not json\n", "Expecting value"),
+        (b"[1]\n", "JSON object"),
+        (b"{}\n", "none of press, down, up, state, watch"),
+        (b'{"do": "press", "pin": "answer"}\n', "none of help, ok"),
+        (b'{"do": "press", "pin": "help", "ms": "long"}\n', "whole number"),
+        (b'{"do": "press", "pin": "help", "ms": 0}\n', "whole number"),
+        (b'{"do": "press", "pin": ' + b"[" * 3_000 + b"\n", ""),
+        (b"x" * (MAX_LINE_BYTES + 100) + b"\n", "at most 4096 bytes"),
+        (b"\xff\xfe\n", ""),
+    ],
+)
+def test_bad_requests_are_refused_and_move_nothing(rig: Rig, line: bytes, words: str) -> None:
+    answer = rig.raw(line)
+    assert answer["ok"] is False
+    assert words in answer["error"]
+    assert rig.moves == []
+    assert list(ask(rig.path, {"do": "state"}))
+
+
+def test_a_refusal_is_the_callers_mistake(rig: Rig) -> None:
+    with pytest.raises(SetupError, match="none of help, ok"):
+        list(ask(rig.path, {"do": "press", "pin": "nose"}))
+
+
+def test_the_socket_is_its_owners_only(rig: Rig) -> None:
+    assert rig.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_socket_left_behind_is_replaced_a_live_one_is_not(rig: Rig, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="another device is running"):
+        Rig(rig.path)
+    dead = tmp_path / "dead.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(dead))
+    again = Rig(dead)
+    assert list(ask(dead, {"do": "state"}))
+    again.server.close()
+
+
+def test_paths_that_cannot_be_sockets_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(SetupError, match="is no socket"):
+        Rig(tmp_path / "file")
+    with pytest.raises(SetupError, match="at most 107 bytes"):
+        Rig(tmp_path / ("x" * 120))
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_nobody_listens_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="--pins mock"):
+        list(ask(tmp_path / "none.sock", {"do": "state"}))
