@@ -1,0 +1,339 @@
+"""Rules of an alarm's life that one event does not show."""
+
+import pytest
+
+from doorbell.wire import AlarmKind
+from relay.core.alarm import (
+    MAX_HELPERS,
+    Accepted,
+    AlarmStage,
+    BellsChanged,
+    ClockStepped,
+    DeadlinePassed,
+    Declined,
+    Due,
+    HelperState,
+    HookFailed,
+    NoteType,
+    Outcome,
+    Pressed,
+)
+from relay.core.life import Surroundings, raise_alarm
+from relay.core.policy import DEAF_S, THREE_PRESSES_S
+from tests.relay.core.situations import SITUATIONS, Story, at
+from tests.relay.doubles import BELLS, BOARD, CHAT, DOCTOR, OFFICE, PANEL, PENG, WANG, neighbourhood, steps, uid
+
+
+def notes(story: Story) -> list[str]:
+    return [note.type.value for note in story.last.notes]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Raising
+
+
+def test_a_press_rings_the_first_volunteer() -> None:
+    story = Story()
+    alarm = story.alarm
+    assert (alarm.stage, alarm.due, alarm.deadline, alarm.step_ends) == (
+        AlarmStage.RINGING,
+        Due.DEAF,
+        at(DEAF_S),
+        at(45),
+    )
+    assert (alarm.called, alarm.step_bells, alarm.presses, alarm.last_press_seq) == ((PENG,), (PENG,), 1, 10)
+    assert (alarm.id, alarm.household, alarm.source, alarm.raised_at) == (uid(1), "liu", PANEL, at(0))
+    assert notes(story) == ["raised", "step_started"]
+    assert story.last.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("online", "step", "called"),
+    [
+        ((PENG, WANG), 0, (PENG,)),
+        ((WANG,), 1, (PENG, WANG)),
+        ((DOCTOR,), 2, (PENG, WANG, DOCTOR, OFFICE)),
+        ((), 2, (PENG, WANG, DOCTOR, OFFICE)),
+    ],
+)
+def test_steps_that_nobody_can_hear_are_passed_over_and_still_asked(
+    online: tuple[str, ...], step: int, called: tuple[str, ...]
+) -> None:
+    story = Story(online=online)
+    assert (story.alarm.step, story.alarm.called) == (step, called)
+    assert notes(story).count("step_deaf") == step
+
+
+def test_a_household_that_nobody_belongs_to_has_an_alarm_that_comes_back_for_ever() -> None:
+    register = neighbourhood(without=BELLS, help_steps=steps(("volunteer:1", 45), ("volunteers", 45)))
+    story = Story(register=register)
+    assert (story.alarm.step, story.alarm.deadline, story.alarm.called) == (1, at(45), ())
+    story.until(1_000)
+    assert story.alarm.round == 22
+    assert story.alarm.deadline == at(1_035)
+
+
+def test_a_late_press_is_raised_now_with_the_time_at_which_it_happened() -> None:
+    around = Surroundings(neighbourhood(), frozenset(BELLS))
+    result = raise_alarm(
+        alarm_id=uid(1),
+        kind=AlarmKind.HELP,
+        household="liu",
+        source=PANEL,
+        policy=around.register.policy_for("liu", AlarmKind.HELP),
+        at=at(-7200),
+        seq=None,
+        around=around,
+        now=at(0),
+    )
+    assert (result.alarm.raised_at, result.alarm.since, result.alarm.step_ends) == (at(-7200), at(0), at(45))
+    assert dict(result.notes[0].data)["late_ms"] == 7_200_000
+
+
+def test_a_wait_shorter_than_deafness_is_not_stretched_by_it() -> None:
+    story = Story(register=neighbourhood(help_steps=steps(("volunteer:1", 3), ("volunteers", 60))))
+    assert (story.alarm.deadline, story.alarm.due) == (at(3), Due.STEP)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Presses
+
+
+@pytest.mark.parametrize(("last", "everybody"), [(THREE_PRESSES_S, True), (THREE_PRESSES_S + 0.001, False)])
+def test_three_presses_within_a_minute_call_everybody(last: float, everybody: bool) -> None:
+    story = Story().at(1).sound(PENG).at(30).press(11).at(last).press(12)
+    assert (story.alarm.step == 3) is everybody
+    assert (set(story.alarm.called) == set(BELLS)) is everybody
+    assert {notice.hook for notice in story.last.notices} == ({CHAT, BOARD} if everybody else set())
+
+
+def test_three_presses_call_every_step_of_a_policy_whose_last_is_not_everyone() -> None:
+    register = neighbourhood(help_steps=steps(("volunteer:1", 45), ("group:medical", 45), ("volunteers", 60)))
+    story = Story(register=register).at(1).press().at(2).press()
+    assert set(story.alarm.called) == {PENG, WANG, DOCTOR}
+    assert [(n.hook, n.occasion) for n in story.last.notices] == [(CHAT, NoteType.ALL_CALLED)]
+
+
+def test_three_presses_after_somebody_said_coming_ring_everybody_and_keep_the_helper_listed() -> None:
+    story = SITUATIONS["three_pressed"]()
+    alarm = story.alarm
+    assert (alarm.stage, alarm.step, set(alarm.called)) == (AlarmStage.RINGING, 3, set(BELLS))
+    assert [(h.person, h.state) for h in alarm.helpers] == [("peng", HelperState.COMING)]
+    assert alarm.holder is None
+
+
+def test_presses_from_before_the_acceptance_have_been_answered_by_it() -> None:
+    story = Story().press(11).at(20).accept("peng").at(25).happens(Pressed(PANEL, at(5), 12))
+    assert story.alarm.stage is AlarmStage.ACCEPTED
+    stages = [story.at(second).press(second).alarm.stage.value for second in (30, 31, 32)]
+    assert stages == ["accepted", "accepted", "ringing"]
+
+
+def test_a_press_after_the_arrival_is_heard() -> None:
+    story = SITUATIONS["arrived"]().press(50)
+    assert (story.alarm.stage, story.alarm.step, story.alarm.step_bells) == (AlarmStage.RINGING, 0, (PENG,))
+    assert [(h.person, h.state) for h in story.alarm.helpers] == [("peng", HelperState.ARRIVED)]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The green button
+
+
+def test_an_ok_that_was_overtaken_by_a_press_stops_nothing_whatever_the_clocks_say() -> None:
+    story = Story().at(10).press(12).at(20).ok(11)
+    assert story.last.reason == "older_than_press"
+    story.ok(13)
+    assert story.alarm.outcome is Outcome.FALSE_ALARM
+
+
+def test_without_a_count_the_times_decide_and_in_doubt_the_alarm_goes_on() -> None:
+    story = Story().at(10).press().at(10).ok()
+    assert story.last.reason == "older_than_press"
+    story.at(10.001).ok()
+    assert story.alarm.outcome is Outcome.FALSE_ALARM
+
+
+def test_the_counts_of_two_panels_are_not_compared() -> None:
+    """The ok of the one, sent before the press of the other and counted higher, closed the alarm: a lost press."""
+    story = Story().at(60).press(3, device="button-2")
+    story.at(70)
+    story.now = 50  # pressed at 50, heard at 70
+    story.ok(11)
+    assert story.last.reason == "older_than_press"
+    story.at(80).press(20)
+    assert story.alarm.last_press_seq is None, "once mixed, the count tells nothing any more"
+    story.at(75).ok(21)
+    assert story.last.reason == "older_than_press"
+    story.at(90).ok(22)
+    assert story.alarm.outcome is Outcome.FALSE_ALARM
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Helpers
+
+
+def test_the_first_who_accepts_has_it_and_the_others_are_told() -> None:
+    story = Story().at(5).accept("peng").accept("wang")
+    assert story.last.reason == "taken"
+    assert [h.person for h in story.alarm.helpers] == ["peng"]
+
+
+def test_an_acceptance_holds_for_ten_minutes_from_when_it_was_said() -> None:
+    story = Story().at(300).happens(Accepted("peng", PENG, at(100)))
+    assert (story.alarm.stage, story.alarm.deadline) == (AlarmStage.ACCEPTED, at(700))
+
+
+@pytest.mark.parametrize(("said", "stage"), [(0.001, AlarmStage.ACCEPTED), (0, AlarmStage.RINGING)])
+def test_an_acceptance_whose_ten_minutes_are_over_comforts_nobody(said: float, stage: AlarmStage) -> None:
+    story = Story().at(600).happens(Accepted("peng", PENG, at(said)))
+    assert story.alarm.stage is stage
+    assert [h.state for h in story.alarm.helpers] == [
+        HelperState.COMING if stage is AlarmStage.ACCEPTED else HelperState.LATE
+    ]
+
+
+def test_somebody_who_declined_may_change_their_mind() -> None:
+    story = Story().at(5).decline("peng").at(9).accept("peng")
+    assert (story.alarm.stage, story.alarm.declined) == (AlarmStage.ACCEPTED, ())
+
+
+def test_a_helper_stands_once_in_the_list_with_the_newest_word() -> None:
+    story = Story().at(5).accept("peng").at(10).decline("peng").at(20).accept("peng")
+    assert [(h.person, h.accepted_at, h.state) for h in story.alarm.helpers] == [("peng", at(20), HelperState.COMING)]
+
+
+def test_however_many_helpers_gave_up_another_can_accept() -> None:
+    """The fifty-first was refused: the alarm could never be answered again."""
+    story = Story()
+    for number in range(MAX_HELPERS + 5):
+        person, bell = f"p{number}", f"bell-{number}"
+        story.at(number).happens(Accepted(person, bell, at(number)))
+        assert story.alarm.stage is AlarmStage.ACCEPTED
+        story.happens(Declined(person, bell, at(number)))
+    story.accept("peng")
+    assert story.alarm.holder is not None
+    assert story.alarm.holder.person == "peng"
+    assert len(story.alarm.helpers) == MAX_HELPERS
+
+
+def test_who_handed_back_cannot_say_that_it_is_done() -> None:
+    """It closed the alarm while the bells of others still rang."""
+    story = Story().at(5).accept("peng").at(10).decline("peng").at(15).done("peng")
+    assert (story.last.reason, story.alarm.stage) == ("handed_back", AlarmStage.RINGING)
+
+
+def test_a_helper_who_gives_up_after_three_presses_is_not_listed_as_coming() -> None:
+    story = SITUATIONS["three_pressed"]().decline("peng")
+    assert [h.state for h in story.alarm.helpers] == [HelperState.HANDED_BACK]
+    assert story.done("peng").last.reason == "handed_back"
+
+
+def test_a_helper_who_came_too_late_may_say_done() -> None:
+    story = SITUATIONS["not_arrived"]().done("peng")
+    assert story.alarm.outcome is Outcome.HELPED
+
+
+def test_when_all_have_declined_they_are_asked_again_at_the_repetition() -> None:
+    register = neighbourhood(help_steps=steps(("volunteers", 45), ("everyone", 120)), without=[DOCTOR, OFFICE])
+    story = Story(register=register, online=(PENG, WANG)).at(5).decline("peng").at(6).decline("wang")
+    assert (story.alarm.step, story.alarm.declined) == (1, ("peng", "wang"))
+    story.until(126)
+    assert (story.alarm.round, story.alarm.declined) == (1, ())
+
+
+def test_while_somebody_else_can_answer_who_declined_is_left_alone() -> None:
+    story = Story().at(5).decline("peng").until(2_000)
+    assert story.alarm.round > 1
+    assert story.alarm.declined == ("peng",)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Deafness
+
+
+def test_a_bell_that_falls_silent_has_5_s_to_sound_again() -> None:
+    story = Story().at(1).sound(PENG).at(10).sound()
+    assert (story.alarm.deadline, story.alarm.due) == (at(15), Due.DEAF)
+    story.at(14).sound(PENG)
+    assert (story.alarm.deadline, story.alarm.due) == (at(45), Due.STEP)
+
+
+def test_a_bell_that_flickers_cannot_put_off_the_next_step() -> None:
+    story = Story()
+    for tick in range(1, 450):
+        story.at(tick / 10).sound(*([PENG] if tick % 2 else []))
+        assert story.alarm.deadline is not None
+        assert story.alarm.deadline <= at(45)
+        assert story.alarm.step == 0
+    story.until(45)
+    assert story.alarm.step == 1
+
+
+def test_a_bell_of_another_step_does_not_make_this_one_heard() -> None:
+    story = Story(online=(PENG,)).at(1).sound("bell-chen")
+    assert (story.alarm.due, story.alarm.sounding) == (Due.DEAF, ("bell-chen",))
+
+
+def test_before_all_is_known_silence_makes_no_step_deaf_and_puts_off_no_step() -> None:
+    story = Story()
+    story.around = Surroundings(story.around.register, story.around.online, settled=False)
+    story.at(5).happens(DeadlinePassed())
+    assert (story.alarm.step, story.alarm.due, story.alarm.deadline) == (0, Due.DEAF, at(10))
+    story.at(42).happens(DeadlinePassed())
+    assert (story.alarm.step, story.alarm.due, story.alarm.deadline) == (0, Due.STEP, at(45))
+
+
+def test_a_step_whose_only_bell_goes_offline_ends_at_once() -> None:
+    story = Story().at(1).sound(PENG).at(10)
+    story.around = Surroundings(story.around.register, frozenset({WANG}))
+    story.happens(BellsChanged(()))
+    assert (story.alarm.step, story.alarm.called) == (1, (PENG, WANG))
+
+
+def test_a_step_whose_hooks_have_all_failed_and_whose_bells_are_off_ends_at_once() -> None:
+    register = neighbourhood(help_steps=steps(("hook:board hook:chat", 60), ("volunteers", 60)))
+    story = Story(register=register)
+    assert (story.alarm.due, story.alarm.step_hooks) == (Due.STEP, (BOARD, CHAT))
+    story.at(3).happens(HookFailed(BOARD))
+    assert story.alarm.step == 0
+    story.at(4).happens(HookFailed(CHAT))
+    assert story.alarm.step == 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Deadlines
+
+
+def test_overdue_is_told_again_and_again_and_each_time_under_another_key() -> None:
+    story = SITUATIONS["arrived"]()
+    keys = set()
+    for _ in range(5):
+        assert story.alarm.deadline is not None
+        story.until((story.alarm.deadline - at(0)).total_seconds())
+        keys |= {notice.key for notice in story.last.notices}
+    assert len(keys) == 10
+    assert story.alarm.stage is AlarmStage.ARRIVED
+
+
+def test_repetitions_go_on_for_ever_with_keys_of_their_own() -> None:
+    story = Story()
+    keys: list[str] = []
+    for _ in range(200):
+        assert story.alarm.deadline is not None
+        story.until((story.alarm.deadline - at(0)).total_seconds())
+        keys += [notice.key for notice in story.last.notices]
+    assert story.alarm.nobody_has_come
+    assert len(set(keys)) == len(keys) > 100
+
+
+@pytest.mark.parametrize("delta_ms", [-86_400_000, -1, 1, 86_400_000])
+def test_a_clock_that_is_set_keeps_every_wait(delta_ms: int) -> None:
+    for name, situation in SITUATIONS.items():
+        story = situation()
+        before = story.alarm
+        if not before.is_open:
+            continue
+        after = story.happens(ClockStepped(delta_ms)).alarm
+        assert before.deadline is not None, name
+        assert after.deadline is not None, name
+        assert (after.deadline - before.deadline).total_seconds() * 1000 == delta_ms, name
