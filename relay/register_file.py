@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -192,7 +193,11 @@ def _rows_of(register: Register) -> _Written:
         yield "group", [*row, ("members", _list(group.members)), ("hooks", _list(group.hooks))]
     for household in register.households.values():
         yield "household", _household_row(register, household)
-    for device in register.devices.values():
+    owned = chain(
+        (panel for home in register.households for panel in register.panels_of.get(home, ())),
+        (bell for person in register.people for bell in register.bells_of.get(person, ())),
+    )
+    for device in (register.devices[device_id] for device_id in owned):
         if device.volume is not None or device.report_interval_s is not None:
             numbers = (("volume", device.volume), ("report_interval_s", device.report_interval_s))
             yield "device", [*_head(device.id), *((key, str(n)) for key, n in numbers if n is not None)]
