@@ -26,9 +26,10 @@ from relay.core.alarm import (
 )
 from relay.core.desk import Early, RaiseAlarm, Record, Reject, Route, ToAlarms, route_event
 from relay.core.journal import LineType
-from relay.core.life import APPLIED, Surroundings, advance_alarm, raise_alarm
+from relay.core.life import APPLIED, advance_alarm, raise_alarm
 from relay.core.policy import OnMistake
 from relay.core.register import Device, Register
+from relay.core.steps import Surroundings
 from relay.core.timing import happened_at
 from relay.hooks import HookDesk
 from relay.ports import EventRow, JournalRow, NoticeRow

@@ -29,8 +29,9 @@ from relay.core.alarm import (
     Outcome,
     Pressed,
 )
-from relay.core.life import Surroundings, advance_alarm, raise_alarm
+from relay.core.life import advance_alarm, raise_alarm
 from relay.core.register import Register
+from relay.core.steps import Surroundings
 from tests.relay.doubles import BELLS, BOARD, CHAT, DOCTOR, PANEL, PENG, T0, WANG, neighbourhood, uid
 
 BELL_OF = {"peng": PENG, "wang": WANG, "doctor": DOCTOR}

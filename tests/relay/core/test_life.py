@@ -18,8 +18,9 @@ from relay.core.alarm import (
     Outcome,
     Pressed,
 )
-from relay.core.life import Surroundings, raise_alarm
+from relay.core.life import raise_alarm
 from relay.core.policy import DEAF_S, THREE_PRESSES_S
+from relay.core.steps import Surroundings
 from tests.relay.core.situations import SITUATIONS, Story, at
 from tests.relay.doubles import BELLS, BOARD, CHAT, DOCTOR, OFFICE, PANEL, PENG, WANG, neighbourhood, steps, uid
 

@@ -23,8 +23,9 @@ from relay.core.alarm import (
     Outcome,
     Pressed,
 )
-from relay.core.life import APPLIED, Surroundings
+from relay.core.life import APPLIED
 from relay.core.policy import OnMistake
+from relay.core.steps import Surroundings
 from tests.relay.core.situations import BELL_OF, Story, at
 from tests.relay.doubles import BELLS, BOARD, CHAT, PANEL, neighbourhood, steps
 
