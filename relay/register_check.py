@@ -113,12 +113,11 @@ def examine_register(source: str | bytes) -> RegisterCheck:
     size = len(source) if isinstance(source, bytes) else len(source.encode("utf-8", "surrogatepass"))
     if size > MAX_REGISTER_BYTES:
         return _unreadable(1, say.TOO_LARGE, limit_mb=MAX_REGISTER_BYTES // 1024 // 1024)
-    if isinstance(source, bytes):
-        try:
-            source = source.decode("utf-8")
-        except UnicodeDecodeError as error:
-            return _unreadable(source.count(b"\n", 0, error.start) + 1, say.NOT_UTF8)
-    return _Examiner(read_register_text(source)).examine()
+    try:
+        text = source.decode("utf-8") if isinstance(source, bytes) else source
+    except UnicodeDecodeError as error:
+        return _unreadable(error.object.count(b"\n", 0, error.start) + 1, say.NOT_UTF8)
+    return _Examiner(read_register_text(text)).examine()
 
 
 def check_register(source: str | bytes) -> list[Problem]:
@@ -126,7 +125,7 @@ def check_register(source: str | bytes) -> list[Problem]:
     return examine_register(source).problems
 
 
-def _unreadable(line: int, text: Text, **fields: object) -> RegisterCheck:
+def _unreadable(line: int, text: Text, /, **fields: object) -> RegisterCheck:
     return RegisterCheck(problems=[_problem(line, "", text, fields)])
 
 
@@ -162,13 +161,13 @@ class _Examiner:
         self._settle()
         return self._result
 
-    def _tell(self, row: Row, path: TomlPath, text: Text, **fields: object) -> None:
+    def _tell(self, row: Row, path: TomlPath, text: Text, /, **fields: object) -> None:
         self._findings.append(_Finding(row, path, text, fields, Severity.ERROR))
 
-    def _twice(self, row: Row, path: TomlPath, text: Text, first: tuple[Row, TomlPath], **fields: object) -> None:
+    def _twice(self, row: Row, path: TomlPath, text: Text, first: tuple[Row, TomlPath], /, **fields: object) -> None:
         self._findings.append(_Finding(row, path, text, fields, Severity.ERROR, *first))
 
-    def _warning(self, row: Row, path: TomlPath, text: Text, **fields: object) -> None:
+    def _warning(self, row: Row, path: TomlPath, text: Text, /, **fields: object) -> None:
         self._findings.append(_Finding(row, path, text, fields, Severity.WARNING))
 
     # -----------------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 class Tell(Protocol):
     """Takes a mistake: where in the row, what is wrong, and what to fill into the sentence."""
 
-    def __call__(self, path: TomlPath, text: Text, **fields: object) -> None: ...
+    def __call__(self, path: TomlPath, text: Text, /, **fields: object) -> None: ...
 
 
 Shape = Callable[[Tell, TomlPath, Any], None]

@@ -115,7 +115,8 @@ def _translate(command: Any, language: Language) -> None:
     catalogue = texts_by_english()
 
     def translated(english: str | None) -> str | None:
-        return catalogue[english].say(language) if english in catalogue else english
+        text = catalogue.get(english or "")
+        return text.say(language) if text is not None else english
 
     help_option = command.get_help_option(typer.Context(command))
     command.help, command.short_help = translated(command.help), translated(command.short_help)

@@ -68,6 +68,10 @@ def import_(
     register = _read(setting, file)
     if register is None:
         raise setting.refuse(say.NOTHING_IMPORTED)
+    if dry_run and not setting.database.exists():
+        setting.out.print(_table(setting, compare_registers(Register(), register)))
+        setting.out.print(setting.say(say.DRY_RUN_DONE))
+        return
     with setting.store(make=True) as store:
         version, present = store.load_register()
         changes = compare_registers(present, register)

@@ -50,17 +50,17 @@ class Setting:
     out: Console = field(default_factory=console)
     err: Console = field(default_factory=lambda: console(stderr=True))
 
-    def say(self, text: Text, **fields: object) -> str:
+    def say(self, text: Text, /, **fields: object) -> str:
         """The text in the language of this command."""
         return text.say(
             self.language, **{k: v.say(self.language) if isinstance(v, Text) else v for k, v in fields.items()}
         )
 
-    def refuse(self, text: Text, **fields: object) -> SetupError:
+    def refuse(self, text: Text, /, **fields: object) -> SetupError:
         """The error that tells the person at the keyboard what to change."""
         return SetupError(self.say(text, **fields))
 
-    def warn(self, text: Text, **fields: object) -> None:
+    def warn(self, text: Text, /, **fields: object) -> None:
         """A line on stderr that is no error."""
         self.err.print(f"{self.say(say.WARNING)}: {self.say(text, **fields)}", style="yellow")
 

@@ -21,7 +21,7 @@ class Text:
     zh: str
     en: str
 
-    def say(self, language: Language, **fields: object) -> str:
+    def say(self, language: Language, /, **fields: object) -> str:
         """The sentence in this language; a field that is a ``Text`` itself is said in the same one."""
         said = {name: value.say(language) if isinstance(value, Text) else value for name, value in fields.items()}
         match language:

@@ -18,7 +18,7 @@ from relay.toml_lines import locate_paths
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "neighbourhood.example.toml"
 SLUG = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True)
-SHOWN = st.characters(exclude_categories=("Cs",)).filter(lambda char: hidden_character(char) is None)
+SHOWN = st.characters(exclude_categories=["Cs"]).filter(lambda char: hidden_character(char) is None)
 WAIT = st.integers(1, MAX_WAIT_S)
 
 
