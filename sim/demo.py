@@ -1,0 +1,200 @@
+"""``doorbell-sim demo``: a small neighbourhood of real programs on this machine, for a newcomer, a test or a program.
+
+Exit codes: 0 the person had enough, or every step of the story was seen; 1 a step was not; 2 it cannot start as asked;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from doorbell.errors import SetupError
+from doorbell.logs import configure_logs
+from doorbell.service import ExitCode, on_stop_signals
+from relay.texts import Language, Text, choose_language, parse_language
+from sim.demo_cast import MAX_SPEED, line_sentence
+from sim.demo_live import LiveDemo
+from sim.demo_neighbourhood import Neighbourhood
+from sim.demo_story import StepResult, Story, StoryResult, story_json
+
+LIVE_SPEED = 3.0
+"""15 s to answer at a bell: time to read what happens, and not to fall asleep."""
+STORY_SPEED = 10.0
+"""The whole story takes half a minute."""
+NOT_SEEN = 1
+
+_ABOUT = (
+    "A small neighbourhood of real programs on this machine, live in the terminal, or as a story that checks itself."
+)
+_NO_TERMINAL = Text(
+    '没有终端，无法现场演示。请在终端里运行 make demo，或运行 make demo ARGS="--story"',
+    'There is no terminal to play in. Run make demo in one, or: make demo ARGS="--story"',
+)
+_READY = Text("就绪", "ready")
+_STARTING = Text("启动：{what}", "starting: {what}")
+_STORY_OK = Text("故事里的每一步都在设备上看到了。", "Every step of the story was seen on the devices.")
+_STORY_FAILED = Text("没有看到：{expected}\n{why}", "Not seen: {expected}\n{why}")
+_KEPT = Text("日志和数据库在 {directory}", "Logs and databases are in {directory}")
+_KEEP = Text("要看日志：加上 --keep 目录", "To see the logs add --keep DIRECTORY")
+_INTERRUPTED = Text("已中断，全部停下", "interrupted, everything is stopped")
+_PRESS_TO_RING = Text("从按铃到铃响：{ms} 毫秒", "from the press to the ring: {ms} ms")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``doorbell-sim demo``."""
+    parser.add_argument("--story", action="store_true", help="play and check the story without a person")
+    parser.add_argument("--json", action="store_true", help="the story as one JSON object on stdout")
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        metavar="N",
+        help=f"divide every wait of the policy by N, 1 to {MAX_SPEED:g} (story: {STORY_SPEED:g}, else {LIVE_SPEED:g})",
+    )
+    parser.add_argument("--language", type=_language, metavar="zh-CN|en", help="default: the terminal's, else zh-CN")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep databases and logs in this empty directory")
+    parser.add_argument("--port", type=int, default=0, metavar="P", help="the broker's MQTT port (default: a free one)")
+    parser.add_argument("--sound", action="store_true", help="let the bells really sound (aplay)")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``doorbell-sim demo ARGUMENTS``; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="doorbell-sim demo", description=_ABOUT)
+    add_arguments(parser)
+    return run_demo(parser.parse_args(arguments))
+
+
+def run_demo(args: argparse.Namespace) -> int:
+    """Run the demo as asked; returns the exit code. Main thread only."""
+    language: Language = args.language or choose_language(os.environ) or Language.ZH
+    story = args.story or args.json
+    err = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    if not story and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        err.print(_NO_TERMINAL.say(language))
+        return ExitCode.SETUP
+    configure_logs("auto", "error")
+    speed: float = args.speed or (STORY_SPEED if story else LIVE_SPEED)
+
+    def tell(what: Text) -> None:
+        err.print(_STARTING.say(language, what=what.say(language)), style="dim", soft_wrap=True)
+
+    try:
+        with _interruptible(), _directories(args.keep) as (scratch, run):
+            with Neighbourhood(
+                scratch, run, speed=speed, language=language, port=args.port, sound=args.sound, tell=tell
+            ) as home:
+                err.print(_READY.say(language), style="green")
+                if story:
+                    return _play_story(home, language, speed, as_json=args.json, err=err)
+                LiveDemo(home, language, speed).play()
+            return ExitCode.OK
+    except SetupError as error:
+        err.print(str(error), style="red", soft_wrap=True)
+        err.print((_KEPT if args.keep else _KEEP).say(language, directory=args.keep), style="dim", soft_wrap=True)
+        return ExitCode.SETUP
+    except KeyboardInterrupt:
+        err.print(_INTERRUPTED.say(language))
+        return ExitCode.FORCED
+
+
+def _play_story(home: Neighbourhood, language: Language, speed: float, *, as_json: bool, err: Console) -> int:
+    out = Console(markup=False, emoji=False, highlight=False)
+    steps_to = err if as_json else out
+
+    def on_step(step: StepResult) -> None:
+        mark, style = ("✓", "green") if step.ok else ("✗", "red")
+        when = f"{step.seen_at_ms / 1000:+8.3f} s" if step.seen_at_ms is not None else " " * 10
+        steps_to.print(f"{mark} {when}  {step.expected.say(language)}", style=style, soft_wrap=True)
+
+    result = Story(home, language, on_step).play()
+    failed = next((step for step in result.steps if not step.ok), None)
+    if as_json:
+        sys.stdout.write(
+            json.dumps({**story_json(result, home.policy, language), "speed": speed}, ensure_ascii=False) + "\n"
+        )
+        sys.stdout.flush()
+    else:
+        out.print(_timeline(result))
+        if result.press_to_ring_ms is not None:
+            out.print(_PRESS_TO_RING.say(language, ms=result.press_to_ring_ms))
+    if failed is not None:
+        err.print(
+            _STORY_FAILED.say(language, expected=failed.expected.say(language), why=failed.why),
+            style="red",
+            soft_wrap=True,
+        )
+        return NOT_SEEN
+    err.print(_STORY_OK.say(language), style="green")
+    return ExitCode.OK
+
+
+def _timeline(result: StoryResult) -> Table:
+    """The alarm's journal in both languages."""
+    table = Table(title="中继的日志 · the relay's journal", title_justify="left")
+    table.add_column("s", justify="right", no_wrap=True)
+    table.add_column("中文")
+    table.add_column("English")
+    for line in result.journal:
+        since = (line.at - result.journal[0].at) / timedelta(seconds=1)
+        table.add_row(f"{since:.3f}", line_sentence(line, Language.ZH), line_sentence(line, Language.EN))
+    return table
+
+
+@contextmanager
+def _directories(keep: Path | None) -> Iterator[tuple[Path, Path]]:
+    """Where the files go, and a short path for sockets; what is not to be kept is removed in the end."""
+    if keep is not None:
+        keep = keep.absolute()
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+            if any(keep.iterdir()):
+                raise SetupError(f"--keep {keep}: is not empty; name a new directory")
+        except OSError as error:
+            raise SetupError(f"--keep {keep}: {error.strerror}") from None
+    run = Path(tempfile.mkdtemp(prefix="doorbell-demo-"))
+    try:
+        yield keep or run, run
+    finally:
+        shutil.rmtree(run, ignore_errors=True)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and SIGINT raise ``KeyboardInterrupt`` once, so that everything is stopped; a second one ends at once."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    on_stop_signals(interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 1 <= speed <= MAX_SPEED:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to {MAX_SPEED:g}")
+    return speed
+
+
+def _language(text: str) -> Language:
+    language = parse_language(text)
+    if language is None:
+        raise argparse.ArgumentTypeError(f"{text}: zh-CN or en")
+    return language
