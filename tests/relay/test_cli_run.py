@@ -1,0 +1,73 @@
+"""``doorbell-relay run`` as a process: its signals, its lock, its watchdog."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from doorbell.service import ExitCode
+from relay.commands.run import _Beat
+from tests.relay.office import EXAMPLE, Office
+
+
+class Beats:
+    def __init__(self, interval_s: float | None) -> None:
+        self.interval_s = interval_s
+        self.count = 0
+
+    def watchdog_interval_s(self) -> float | None:
+        return self.interval_s
+
+    def watchdog(self) -> None:
+        self.count += 1
+
+
+@pytest.mark.parametrize(("interval_s", "count"), [(None, 0), (1_000.0, 1)])
+def test_the_watchdog_is_fed_but_not_at_every_turn(interval_s: float | None, count: int) -> None:
+    service = Beats(interval_s)
+    beat = _Beat(service)  # type: ignore[arg-type]
+    for _ in range(100):
+        beat()
+    assert service.count == count
+
+
+@pytest.fixture
+def process(busy: Office) -> Iterator[subprocess.Popen[str]]:
+    """A relay of its own process whose broker is not there, after its start."""
+    # Port 9 (discard) of loopback: nothing listens there, so the link goes on trying.
+    busy.config.write_text(busy.config.read_text(encoding="utf-8") + "[mqtt]\nport = 9\n", encoding="utf-8")
+    words = [sys.executable, "-m", "relay", "run", "--config", str(busy.config)]
+    started = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=EXAMPLE.parents[1])
+    patience = threading.Timer(30, started.kill)
+    patience.start()
+    assert started.stderr is not None
+    assert any('"relay.started"' in line for line in started.stderr), "the relay ended before it had started"
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+        started.stderr.close()
+        patience.cancel()
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_run_stops_in_order_at_a_signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    process.send_signal(number)
+    assert process.wait() == ExitCode.OK
+    assert process.stderr is not None
+    last = json.loads(process.stderr.read().splitlines()[-1])
+    assert last["event"] == "relay.stopped"
+
+
+@pytest.mark.system
+def test_a_second_relay_on_the_same_database_is_refused(busy: Office, process: subprocess.Popen[str]) -> None:
+    code, _, err = busy.run("run")
+    assert code == ExitCode.SETUP
+    assert f"another relay (process {process.pid}) owns the database" in err
+    assert busy.run("alarms", "list")[0] == 0
