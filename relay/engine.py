@@ -85,7 +85,7 @@ class Engine:
     def take_event(self, turn: Turn, device: Device, event: Event, payload: bytes, found: Mapping[str, Alarm]) -> None:
         """An event that was not heard before, of a checked device. ``found``: alarms that the database knew by id."""
         self.counts[f"event.{event.type.value}"] += 1
-        said = Said(device, event, happened_at(event, turn.now))
+        said = Said(device, event, happened_at(event, turn.now, turn.waited))
         verdict, alarm_id = self._route(turn, said, found)
         row = EventRow(
             id=event.id,

@@ -24,6 +24,7 @@ from relay.core.alarm import Alarm, ClosedBy, NoteType
 from relay.core.desk import Reject, check_sender
 from relay.core.journal import LineType
 from relay.core.register import Register
+from relay.core.timing import FRESH, QUEUED
 from relay.engine import Engine
 from relay.hooks import HookDesk
 from relay.intake import Heard, RejectMemory, Unusable, read_delivery
@@ -38,6 +39,8 @@ POLL_MS = 1_000
 """How often the database is asked for commands and a new register."""
 REFRESH_SIZE = 200
 """Devices computed anew in one turn after a start or a new register: about 5 ms, which a press can wait."""
+BACKLOG_MS = 60_000
+"""So long after a connection the broker's queue may still be coming in; afterwards nothing has waited in it."""
 CLOCK_STEP_MS = 200
 """A wall clock that moves this much against the machine's own was set: well under the 1 s that a deadline may move."""
 _LONE_LINES = frozenset(line.value for line in LineType)
@@ -84,6 +87,7 @@ class RelayRuntime:
         self.counts: Counter[str] = Counter()
         self.book = AlarmBook()
         self._to_refresh: deque[str] = deque()
+        self._fresh_from_ms: int | None = None
 
     def start(self) -> None:
         """Load what was committed; deadlines continue. Nothing is published before the link is up."""
@@ -123,6 +127,8 @@ class RelayRuntime:
         Raises ``StoreError`` before anything has changed if the database cannot be read: call again with the same.
         """
         turn = Turn(self._clock.now(), self._clock.monotonic_ms())
+        if self._fresh_from_ms is not None and turn.mono_ms >= self._fresh_from_ms:
+            turn.waited = FRESH
         read = [read_delivery(self._topics, i) if isinstance(i, Delivery) else i for i in inputs]
         news = self._ask_store(turn, read)
         self._check_clock(turn)
@@ -138,6 +144,7 @@ class RelayRuntime:
                 case NoticeDelivered():
                     self._apply_outcome(turn, item)
                 case LinkUp():
+                    turn.waited, self._fresh_from_ms = QUEUED, turn.mono_ms + BACKLOG_MS
                     self._watch.link_up(turn.mono_ms)
                     self._teller.connected(turn)
                 case LinkDown():

@@ -60,7 +60,7 @@ class Teller:
         if twin is None:
             twin = self._twins[device_id] = Twin()
         stored = twin.stored
-        if fresh := [event for event in turn.receipts.get(device_id, ()) if event not in stored]:
+        if fresh := dict.fromkeys(event for event in turn.receipts.get(device_id, ()) if event not in stored):
             stored = (*stored, *fresh)[-STORED_COUNT:]
         if content != twin.content or stored != twin.stored:
             twin.rev += 1

@@ -5,10 +5,11 @@ commit, acknowledge, publish, tell hooks, log.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from doorbell.link import Delivery
 from relay.core.register import Device, DeviceRole, Hook
+from relay.core.timing import QUEUED
 from relay.ports import Batch, NoticeRow
 
 
@@ -18,6 +19,8 @@ class Turn:
 
     now: datetime
     mono_ms: int
+    waited: timedelta = QUEUED
+    """How long a message of this turn may have been on its way."""
     batch: Batch = field(default_factory=Batch)
     acks: list[Delivery] = field(default_factory=list)
     receipts: dict[str, list[str]] = field(default_factory=dict)

@@ -331,8 +331,11 @@ def _deadline_passed(alarm: Alarm, around: Surroundings, now: datetime) -> Advan
 
 def _clock_stepped(alarm: Alarm, event: ClockStepped) -> Advance:
     delta = timedelta(milliseconds=event.delta_ms)
+    # Presses and stages are compared with what comes next, which the clock will stamp as it stands now.
     moved = replace(
         alarm,
+        since=alarm.since + delta,
+        recent_presses=tuple(at + delta for at in alarm.recent_presses),
         deadline=None if alarm.deadline is None else alarm.deadline + delta,
         step_ends=None if alarm.step_ends is None else alarm.step_ends + delta,
     )

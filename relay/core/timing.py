@@ -1,7 +1,9 @@
 """When did it happen? The best answer from a device's two clocks and the relay's one.
 
-A synced device says ``at``. An unsynced one only knows how long ago it was: arrival minus ``age_ms``. A clock that
-claims to be synced and is impossible (later than now, or a day off what its age says) is not believed.
+``age_ms`` is counted by a monotonic clock and cannot be wrong, but it stands still while the message waits in a broker.
+``at`` goes on counting there, but is a wall clock's: the device's may be wrong, and so may the relay's that it is
+compared with. So ``at`` is believed as far as the message can have waited, and otherwise the age. A device that is not
+synced has no ``at`` (wire contract).
 """
 
 from __future__ import annotations
@@ -10,16 +12,20 @@ from datetime import datetime, timedelta
 
 from doorbell.wire import ClockState, Event
 
-BELIEVABLE = timedelta(hours=24)
-"""Farther than this from arrival minus age, a wall clock is wrong: no broker holds a message that long for us."""
+QUEUED = timedelta(hours=24)
+"""For what may come from a broker's queue: no broker holds a message longer than this for us."""
+FRESH = timedelta(seconds=10)
+"""For what comes on a connection that has been up for a while: on its way as long as a live connection may be silent.
+Two wall clocks that differ by more (one was set by hand) would else make every answer look hours old, for ever."""
+_MAX_AGE_MS = 10 * 365 * 86_400_000
 
 
-def happened_at(event: Event, received_at: datetime) -> datetime:
-    """The time of an event in UTC, never after ``received_at``, in whole milliseconds."""
+def happened_at(event: Event, received_at: datetime, waited: timedelta = QUEUED) -> datetime:
+    """The time of an event in UTC, never after ``received_at``, in whole milliseconds.
+
+    ``waited``: how long the message may have been on its way at the most.
+    """
     by_age = received_at - timedelta(milliseconds=min(event.age_ms, _MAX_AGE_MS))
-    if event.clock is ClockState.SYNCED and abs(event.at - by_age) <= BELIEVABLE:
+    if event.clock is ClockState.SYNCED and abs(event.at - by_age) <= waited:
         return min(event.at, received_at)
     return by_age
-
-
-_MAX_AGE_MS = 10 * 365 * 86_400_000

@@ -1,0 +1,65 @@
+"""Wall clocks that disagree, and repeats: found by the village (``doorbell-sim storm``)."""
+
+import pytest
+
+from doorbell.link import LinkUp
+from relay.core.alarm import AlarmStage
+from tests.relay.doubles import PANEL, PENG, House, uid
+
+HOURS_MS = 3 * 3_600_000
+
+
+def rung_house() -> House:
+    """A house whose relay has been connected for a while; pressed, and Peng's bell sounds."""
+    house = House()
+    house.advance(120_000)
+    house.press(1)
+    house.hear(house.report(PENG, 1))
+    return house
+
+
+@pytest.mark.parametrize("step_ms", [HOURS_MS, -HOURS_MS])
+def test_an_answer_counts_though_the_wall_clocks_differ_by_hours(step_ms: int) -> None:
+    """It was taken as said hours ago, for ever: nobody could accept until somebody set the relay's clock right."""
+    house = rung_house()
+    house.clock.step(step_ms)
+    bell_says = house.event(PENG, "accept", 2, alarm=1, at="2026-11-23T06:45:00.000Z")
+    house.hear(bell_says)
+    assert house.panel() == ("accepted", "彭小平")
+
+
+def test_an_answer_that_waited_in_the_broker_for_hours_promises_nothing() -> None:
+    house = rung_house()
+    said = house.event(PENG, "accept", 2, alarm=1)
+    house.clock.advance(HOURS_MS)
+    house.hear(LinkUp(2), said)
+    assert house.panel() == ("ringing", None)
+    assert "accepted_late" in house.journal()
+
+
+def test_done_closes_after_the_clock_was_set_back() -> None:
+    """It was older than the press for three hours, by a clock that had been wrong when the press came."""
+    house = rung_house()
+    house.hear(house.event(PENG, "accept", 2, alarm=1))
+    house.clock.step(-HOURS_MS)
+    house.advance(60_000)
+    house.hear(house.event(PENG, "done", 3, alarm=1))
+    assert uid(1) not in house.relay.book.by_id
+
+
+def test_three_presses_call_everybody_after_the_clock_was_set_back() -> None:
+    house = rung_house()
+    house.hear(house.event(PENG, "accept", 2, alarm=1))
+    house.clock.step(-HOURS_MS)
+    house.hear()
+    for number in (3, 4, 5):
+        house.clock.advance(5_000)
+        house.press(number)
+    assert house.relay.book.by_id[uid(1)].stage is AlarmStage.RINGING
+
+
+def test_an_event_heard_twice_in_one_turn_gets_one_receipt() -> None:
+    """It got two, and a burst of repeats pushed other receipts out of the list."""
+    house = rung_house()
+    house.hear(house.event(PANEL, "help", 2), house.event(PANEL, "help", 2))
+    assert house.shown(PANEL).stored == (uid(1), uid(2))
