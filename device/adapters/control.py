@@ -28,6 +28,9 @@ MAX_CLIENTS = 32
 MAX_PRESS_MS = 600_000
 MAX_UNREAD = 1_000
 """Changes that a watcher may be behind; a slower one is cut off."""
+_OFF_S = 0.05
+"""How long a finger is off the button before a press is answered: a script that presses again at once would otherwise
+go on with the same press, as a bouncing contact does (debounce: 20 ms)."""
 _LOOK_S = 1.0
 """How often a watcher that is told nothing is looked at: a client that went must not keep its place."""
 _MAX_SOCKET_PATH = 107
@@ -157,6 +160,8 @@ class ControlServer:
             self._closing.wait(ms / 1000)
         if what != "down":
             self._drive(pin, False)
+        if what == "press":
+            self._closing.wait(_OFF_S)
         return {"ok": True, "do": what, "pin": pin.value, **({"ms": ms} if what == "press" else {})}
 
     def _watch(self, connection: socket.socket) -> Iterator[State]:
@@ -165,11 +170,11 @@ class ControlServer:
             self._watchers.append(mine)
             mine.put_nowait(self._state)
         try:
-            while not self._closing.is_set():
+            while True:
                 try:
                     state = mine.get(timeout=_LOOK_S)
                 except queue.Empty:
-                    if mine not in self._watchers or _has_gone(connection):
+                    if self._closing.is_set() or mine not in self._watchers or _has_gone(connection):
                         return
                     continue
                 if state is None:
