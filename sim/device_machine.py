@@ -1,0 +1,375 @@
+"""One simulated Pi: its clocks, disk, buttons, light and speaker, and the real ``DeviceRuntime`` that runs on it.
+
+The process can die at any call to the outside, the power can go, the disk can refuse, the speaker can stay silent, and
+the wall clock can say anything. The disk and the buttons outlive the process.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Protocol
+
+from device.core.button import ButtonPhase
+from device.core.effects import OutboxRow
+from device.core.machine import DeviceLimits
+from device.core.role import BUTTONS_OF, ButtonName, ChimeStarted, ChimeStopped, Role
+from device.core.signals import Light, Tone
+from device.ports import PinEdge, Ports, RuntimeInput, StoredOutbox, StoreError
+from device.runtime import DeviceRuntime, RuntimeSettings
+from doorbell.wire import Channel, Health, Topics
+from sim.network import SimBroker, SimLink
+from sim.schedule import Fuse, ProcessDied, Schedule, Trail
+
+VILLAGE_START = datetime(2026, 11, 23, tzinfo=UTC)
+"""The true time when a village begins; a day in November as any other."""
+_NO_NETWORK_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_HEALTH = Health()
+_TOPICS = Topics()
+
+
+class DeviceWatcher(Protocol):
+    """Who looks at everything that a device does: the checks and the people."""
+
+    def outbox_committed(self, machine: DeviceMachine, keep: Sequence[OutboxRow], forget: Sequence[str]) -> None:
+        """A transaction of the outbox is on the disk."""
+        ...
+
+    def device_published(self, machine: DeviceMachine, topic: str, payload: bytes) -> None:
+        """Something leaves the device."""
+        ...
+
+    def device_turned(self, machine: DeviceMachine) -> None:
+        """A turn is done."""
+        ...
+
+    def chime_changed(self, machine: DeviceMachine, alarm: str, *, sounds: bool) -> None:
+        """A chime really began or ended."""
+        ...
+
+    def light_changed(self, machine: DeviceMachine, light: Light) -> None:
+        """The light says something else."""
+        ...
+
+
+class DeviceMachine:
+    """A device of the village; it implements the small ports of its runtime itself, except disk and speaker."""
+
+    def __init__(
+        self,
+        name: str,
+        community: str,
+        role: Role,
+        *,
+        schedule: Schedule,
+        broker: SimBroker,
+        chance: Random,
+        watcher: DeviceWatcher,
+        trail: Trail,
+        report_interval_s: int,
+    ) -> None:
+        self.name = name
+        self.role = role
+        self.schedule = schedule
+        self.chance = chance
+        self.fuse = Fuse()
+        self.disk = Disk(self)
+        self.speaker = Speaker(self)
+        self.levels: dict[ButtonName, bool] = dict.fromkeys(BUTTONS_OF[role], False)
+        self.wall_error_ms = 0
+        """How far the wall clock is off once it is said to be synced."""
+        self.runtime: DeviceRuntime | None = None
+        self.link: SimLink | None = None
+        self.watcher = watcher
+        self.trail = trail
+        self.restart_ms: Callable[[], int] = lambda: 2_000
+        """How long the service manager takes after a death by the fuse."""
+        self.deaths = 0
+        self._broker = broker
+        self._booted_ms = schedule.now_ms - chance.randint(60_000, 86_400_000)
+        self._boots = itertools.count(1)
+        self._boot = f"{name}-boot-0"
+        self._synced_from_ms = 0
+        self._wake_ms: int | None = None
+        self._run = 0
+        self._settings = RuntimeSettings(
+            device=name,
+            community=community,
+            role=role,
+            firmware="village",
+            limits=DeviceLimits(report_interval_s=report_interval_s),
+            poll_ms=None,
+        )
+        self._online_topic = _TOPICS.of(community, name, Channel.ONLINE)
+
+    # --- the process ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the process, if it does not run."""
+        if self.runtime is not None:
+            return
+        self.trail.note(self.name, "starts")
+        self._run += 1
+        self._wake_ms = None
+        self.link = SimLink(
+            self._broker,
+            self.name,
+            sink=self.take,
+            fuse=self.fuse,
+            presence_topic=self._online_topic,
+            on_publish=self._published,
+        )
+        ports = Ports(
+            clock=self,
+            link=self.link,
+            store=self.disk,
+            pins=self,
+            sound=self.speaker,
+            health=self,
+            chance=self.chance,
+        )
+        try:
+            self.runtime = DeviceRuntime(self._settings, ports)
+        except ProcessDied:
+            self.die(self.restart_ms())
+            return
+        self.take()
+        self.link.start()
+
+    def die(self, restart_after_ms: int, *, power: bool = False, synced_after_ms: int = 0) -> None:
+        """The process ends now; with ``power`` the whole machine, whose clock is then wrong until NTP answers."""
+        self.deaths += 1
+        self.trail.note(self.name, "loses power" if power else "dies")
+        self.fuse.left = None
+        self.runtime = None
+        self._run += 1
+        if self.link is not None:
+            self.link.die(self.chance.randint(20_000, 90_000) if power else self.chance.randint(0, 20))
+            self.link = None
+        self.speaker.cut()
+        if power:
+            boot_at_ms = self.schedule.now_ms + restart_after_ms
+            self._booted_ms = boot_at_ms - self.chance.randint(5_000, 20_000)
+            self._boot = f"{self.name}-boot-{next(self._boots)}"
+            self._synced_from_ms = boot_at_ms + synced_after_ms
+        self.schedule.after(restart_after_ms, self.start)
+
+    def take(self, *inputs: RuntimeInput) -> None:
+        """Turn once with these inputs."""
+        runtime = self.runtime
+        if runtime is None:
+            return
+        try:
+            runtime.turn(inputs)
+        except ProcessDied:
+            self.die(self.restart_ms())
+            return
+        self.watcher.device_turned(self)
+        self._arm()
+
+    def set_clock(self, error_ms: int) -> None:
+        """The wall clock is set, wrong by ``error_ms``, and believed."""
+        self.wall_error_ms = error_ms
+        self._synced_from_ms = 0
+
+    def unsync(self, until_ms: int) -> None:
+        """No network time until then: the wall clock is in 1970 and says that it is not to be believed."""
+        self._synced_from_ms = until_ms
+
+    def _arm(self) -> None:
+        """See to it that the next turn comes when the runtime wants it."""
+        runtime = self.runtime
+        deadline_ms = runtime.next_deadline() if runtime is not None else None
+        if deadline_ms is None:
+            return
+        at_ms = max(deadline_ms + self._booted_ms, self.schedule.now_ms)
+        if self._wake_ms is None or at_ms < self._wake_ms:
+            self._wake_ms = at_ms
+            self.schedule.at(at_ms, self._woken, at_ms, self._run)
+
+    def _woken(self, at_ms: int, run: int) -> None:
+        if run != self._run or at_ms != self._wake_ms or self.runtime is None:
+            return
+        self._wake_ms = None
+        deadline_ms = self.runtime.next_deadline()
+        if deadline_ms is not None and deadline_ms <= self.monotonic_ms():
+            self.take()
+        else:
+            self._arm()
+
+    # --- hands ------------------------------------------------------------------------------------------------------
+
+    def press(self, button: ButtonName, ms: int, *, bounces: bool) -> None:
+        """A finger goes down now and up after ``ms``; a button that bounces does so for up to 8 ms at both ends."""
+        self.trail.note(self.name, "finger", button.value, ms)
+        self._swing(button, down=True, bounces=bounces)
+        self.schedule.after(ms, self._swing_up, button, bounces)
+
+    def _swing_up(self, button: ButtonName, bounces: bool) -> None:
+        self._swing(button, down=False, bounces=bounces)
+
+    def _swing(self, button: ButtonName, *, down: bool, bounces: bool) -> None:
+        self._edge(button, down)
+        if bounces:
+            self.schedule.after(3, self._edge, button, not down)
+            self.schedule.after(8, self._edge, button, down)
+
+    def _edge(self, button: ButtonName, active: bool) -> None:
+        if self.levels[button] is not active:
+            self.levels[button] = active
+            self.take(PinEdge(button, active, self.monotonic_ms()))
+
+    def armed(self, button: ButtonName) -> bool:
+        """Whether a press made now must be recognised."""
+        return (
+            self.runtime is not None
+            and self.fuse.left is None
+            and not self.disk.failing
+            and not self.levels[button]
+            and self.runtime.state.buttons[button].phase is ButtonPhase.UP
+        )
+
+    # --- ports of the runtime ---------------------------------------------------------------------------------------
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds since this machine booted."""
+        return self.schedule.now_ms - self._booted_ms
+
+    def wall(self) -> datetime:
+        """The wall clock, right or wrong."""
+        if not self.synced():
+            return _NO_NETWORK_TIME + timedelta(milliseconds=self.monotonic_ms())
+        return VILLAGE_START + timedelta(milliseconds=self.schedule.now_ms + self.wall_error_ms)
+
+    def synced(self) -> bool:
+        """Whether NTP has answered since boot."""
+        return self.schedule.now_ms >= self._synced_from_ms
+
+    def boot_id(self) -> str:
+        """This boot."""
+        return self._boot
+
+    def level(self, button: ButtonName) -> bool | None:
+        """The level of a line."""
+        return self.levels[button]
+
+    def fitted(self) -> Sequence[ButtonName]:
+        """The buttons of this device."""
+        return tuple(self.levels)
+
+    def show(self, light: Light) -> None:
+        """Light up."""
+        self.fuse.burn()
+        self.trail.note(self.name, "light", light.value)
+        self.watcher.light_changed(self, light)
+
+    def read(self) -> Health:
+        """How the machine is."""
+        return _HEALTH
+
+    def _published(self, topic: str, payload: bytes) -> None:
+        self.watcher.device_published(self, topic, payload)
+
+
+class Disk:
+    """The outbox's disk: transactions are whole or not at all, and outlive the process."""
+
+    def __init__(self, machine: DeviceMachine) -> None:
+        self.rows: dict[str, OutboxRow] = {}
+        self.failing = False
+        self.refused: set[str] = set()
+        """Events that it was asked to keep while it failed: they may go out from memory."""
+        self._machine = machine
+        self._next_seq = 0
+
+    def load(self) -> StoredOutbox:
+        """Everything that was committed."""
+        if self.failing:
+            raise StoreError("the simulated disk is full")
+        return StoredOutbox(tuple(sorted(self.rows.values(), key=lambda row: row.seq)), self._next_seq)
+
+    def commit(self, keep: Sequence[OutboxRow], forget: Sequence[str]) -> None:
+        """One transaction; the process may die before or after it."""
+        self._machine.fuse.burn()
+        if self.failing:
+            self.refused.update(row.id for row in keep)
+            raise StoreError("the simulated disk is full")
+        for row in keep:
+            self.rows.setdefault(row.id, row)
+            self._next_seq = max(self._next_seq, row.seq + 1)
+        self._machine.watcher.outbox_committed(self._machine, keep, forget)
+        for one in forget:
+            self.rows.pop(one, None)
+        self._machine.fuse.burn()
+
+
+class Speaker:
+    """Starts a chime a little after it is asked to, if it is whole, and tells when it really began and ended."""
+
+    def __init__(self, machine: DeviceMachine) -> None:
+        self.broken = False
+        self.running: dict[str, int] = {}
+        """What really sounds, and since when (village ms)."""
+        self.ended_ms: dict[str, int] = {}
+        self._wanted: tuple[str, ...] = ()
+        self._machine = machine
+
+    def play(self, tone: Tone) -> None:
+        """Play a tone."""
+        self._machine.fuse.burn()
+        self._machine.trail.note(self._machine.name, "tone", tone.value)
+
+    def chime(self, alarms: Sequence[str]) -> None:
+        """Sound for exactly these from now on."""
+        self._machine.fuse.burn()
+        self._wanted = tuple(alarms)
+        for alarm in list(self.running):
+            if alarm not in self._wanted:
+                self._end(alarm)
+        for alarm in self._wanted:
+            if alarm not in self.running:
+                self._machine.schedule.after(self._machine.chance.randint(20, 200), self._begin, alarm)
+
+    def volume(self, percent: int | None) -> None:
+        """Nothing here is loud."""
+
+    def break_down(self) -> None:
+        """The player dies and does not start again."""
+        self.broken = True
+        for alarm in list(self.running):
+            self._end(alarm)
+
+    def repair(self) -> None:
+        """It plays again what is still wanted."""
+        self.broken = False
+        for alarm in self._wanted:
+            self._begin(alarm)
+
+    def cut(self) -> None:
+        """The process is gone, and its sound with it."""
+        self._wanted = ()
+        for alarm in list(self.running):
+            self._end(alarm)
+
+    def _begin(self, alarm: str) -> None:
+        machine = self._machine
+        if alarm not in self._wanted or alarm in self.running or self.broken:
+            return
+        self.running[alarm] = machine.schedule.now_ms
+        machine.trail.note(machine.name, "chime", alarm)
+        machine.take(ChimeStarted(alarm))
+        machine.watcher.chime_changed(machine, alarm, sounds=True)
+
+    def _end(self, alarm: str) -> None:
+        machine = self._machine
+        del self.running[alarm]
+        self.ended_ms[alarm] = machine.schedule.now_ms
+        machine.trail.note(machine.name, "silence", alarm)
+        machine.watcher.chime_changed(machine, alarm, sounds=False)
+        machine.schedule.after(machine.chance.randint(1, 50), self._tell_end, alarm)
+
+    def _tell_end(self, alarm: str) -> None:
+        if alarm not in self.running:
+            self._machine.take(ChimeStopped(alarm))

@@ -1,0 +1,157 @@
+"""A village: the relay, its devices, the network between them and the people, on one virtual clock in one thread.
+
+It is the composition root of the simulation. ``Village`` without people and faults is what the stories play in; the
+storm adds both. Everything random comes from the seed, so a seed replays exactly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+from typing import Protocol
+
+from device.core.effects import OutboxRow
+from device.core.role import ButtonName, Role
+from device.core.signals import Light
+from relay.core.register import DeviceRole, Hook, Register
+from relay.ports import Batch, NoticeRow
+from sim.checks import Checks
+from sim.device_machine import DeviceMachine
+from sim.network import SimBroker
+from sim.relay_machine import RelayMachine
+from sim.schedule import TRAIL_LENGTH, Schedule, Trail
+
+SHORTEST_PRESS_MS = 60
+"""The shortest touch that the village's people make; a button has 40 ms to be seen."""
+
+
+class Ears(Protocol):
+    """Who hears and sees what devices do: the people of the village, or the teller of a story."""
+
+    def chime_changed(self, machine: DeviceMachine, alarm: str, *, sounds: bool) -> None:
+        """A chime really began or ended."""
+        ...
+
+    def light_changed(self, machine: DeviceMachine, light: Light) -> None:
+        """A light says something else."""
+        ...
+
+
+class _Nobody:
+    def chime_changed(self, machine: DeviceMachine, alarm: str, *, sounds: bool) -> None:
+        pass
+
+    def light_changed(self, machine: DeviceMachine, light: Light) -> None:
+        pass
+
+
+class Village:
+    """Everybody's machines, watched by the checks. ``ears`` are the people's."""
+
+    def __init__(
+        self, register: Register, seed: str, *, poll_ms: int, report_interval_s: int, trail: int = TRAIL_LENGTH
+    ) -> None:
+        self.seed = seed
+        self.register = register
+        self.schedule = Schedule()
+        self.trail = Trail(self.schedule, trail)
+        self.checks = Checks(self.schedule, register)
+        self.broker = SimBroker(self.schedule, self.chance("network"), self.trail)
+        self.ears: Ears = _Nobody()
+        self.told: list[tuple[str, NoticeRow]] = []
+        """Hooks that were told, oldest first."""
+        self.counts: Counter[str] = Counter()
+        self.relay = RelayMachine(
+            register,
+            schedule=self.schedule,
+            broker=self.broker,
+            chance=self.chance("relay"),
+            watcher=self,
+            trail=self.trail,
+            poll_ms=poll_ms,
+        )
+        self.devices = {
+            device.id: DeviceMachine(
+                device.id,
+                device.community,
+                Role.PANEL if device.role is DeviceRole.PANEL else Role.BELL,
+                schedule=self.schedule,
+                broker=self.broker,
+                chance=self.chance(device.id),
+                watcher=self,
+                trail=self.trail,
+                report_interval_s=report_interval_s,
+            )
+            for device in sorted(register.devices.values(), key=lambda device: device.id)
+        }
+
+    def chance(self, name: str) -> Random:
+        """A stream of chance of its own for each part, so that one more throw here changes nothing there."""
+        return self.stream(self.seed, name)
+
+    @staticmethod
+    def stream(seed: str, name: str) -> Random:
+        """The stream of chance of this name."""
+        return Random(f"{seed}/{name}")
+
+    def start(self) -> None:
+        """Switch everything on."""
+        self.relay.start()
+        for machine in self.devices.values():
+            machine.start()
+
+    def press(self, device: str, button: ButtonName, ms: int = 150, *, bounces: bool = False) -> None:
+        """Somebody presses a button of a device for so long."""
+        machine = self.devices[device]
+        self.counts[f"finger.{button.value}"] += 1
+        self.checks.finger(machine, button)
+        machine.press(button, max(ms, SHORTEST_PRESS_MS), bounces=bounces)
+
+    # --- what the machines tell -------------------------------------------------------------------------------------
+
+    def outbox_committed(self, machine: DeviceMachine, keep: Sequence[OutboxRow], forget: Sequence[str]) -> None:
+        """A device's transaction is on its disk."""
+        for row in keep:
+            self.trail.note(machine.name, "keeps", row.type.value, row.id, row.alarm or "")
+        for one in forget:
+            self.trail.note(machine.name, "forgets", one)
+        self.checks.outbox_committed(machine, keep, forget, self.relay.store.events)
+
+    def device_published(self, machine: DeviceMachine, topic: str, payload: bytes) -> None:
+        """Something leaves a device."""
+        self.trail.note(machine.name, "publishes", topic.rpartition("/")[2], payload)
+        if topic.endswith("/reported"):
+            self.checks.reported(machine, payload)
+        elif topic.endswith("/event"):
+            self.checks.event_published(machine, payload)
+
+    def device_turned(self, machine: DeviceMachine) -> None:
+        """A device's turn is done."""
+        self.checks.device_turned(machine)
+
+    def chime_changed(self, machine: DeviceMachine, alarm: str, *, sounds: bool) -> None:
+        """A chime began or ended."""
+        self.ears.chime_changed(machine, alarm, sounds=sounds)
+
+    def light_changed(self, machine: DeviceMachine, light: Light) -> None:
+        """A light says something else."""
+        self.ears.light_changed(machine, light)
+
+    def relay_committed(self, machine: RelayMachine, batch: Batch) -> None:
+        """The relay's turn is in its database."""
+        for line in batch.journal:
+            self.counts[f"journal.{line.type}"] += 1
+            self.trail.note("relay", line.type, line.alarm or line.device or "", dict(line.data))
+        self.checks.relay_committed(machine, batch)
+
+    def relay_published(self, machine: RelayMachine, topic: str, payload: bytes) -> None:
+        """A desired state leaves the relay."""
+        device = topic.split("/")[-2]
+        self.trail.note("relay", "publishes", device, payload)
+        self.checks.relay_published(machine, device, payload)
+
+    def hook_told(self, notice: NoticeRow, hook: Hook) -> None:
+        """A hook was told."""
+        self.trail.note(hook.id, "is told", notice.id)
+        self.told.append((hook.id, notice))
