@@ -8,7 +8,7 @@ what a device forgets must lie in the relay's database.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -72,6 +72,8 @@ class Checks:
         self._latest_ms: dict[str, tuple[tuple[Any, ...], int]] = {}
         self._shown: dict[tuple[str, int], Shown] = {}
         self._applied: dict[str, object] = {}
+        self._receipts: defaultdict[str, set[str]] = defaultdict(set)
+        """What each device was told to be committed."""
         self._closed_ms: dict[str, int] = {}
         self._open: dict[tuple[str, AlarmKind], Alarm] = {}
         self._open_by_id: dict[str, Alarm] = {}
@@ -131,6 +133,7 @@ class Checks:
         desired = state.twin.desired
         if desired is not None and self._applied.get(machine.name) is not desired:
             self._applied[machine.name] = desired
+            self._receipts[machine.name].update(desired.stored)
             alarm = desired.panel.alarm if desired.panel is not None else None
             shown = None if alarm is None else (alarm.id, alarm.stage.value, alarm.who)
             if (machine.name, desired.rev) not in self._shown:
@@ -150,7 +153,8 @@ class Checks:
         alarm = desired.panel.alarm if desired is not None and desired.panel is not None else None
         if alarm is None or _PANEL_STAGE[alarm.stage] != stage:
             raise Violation(f"{machine.name} shows {stage}, but was told {alarm}")
-        if not machine.disk.failing and any(row.type is EventType.HELP for row in machine.disk.rows.values()):
+        presses = [row.id for row in machine.disk.rows.values() if row.type is EventType.HELP]
+        if not self._receipts[machine.name].issuperset(presses):
             raise Violation(f"{machine.name} shows {stage} while a press of it has no receipt")
 
     def event_published(self, machine: DeviceMachine, payload: bytes) -> None:

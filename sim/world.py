@@ -53,10 +53,10 @@ def panel_of(household: str) -> str:
 def village_policies() -> tuple[Policy, ...]:
     """Policies beside the product's default: somebody looks in, a hook first, an impatient one, one with gaps."""
     return (
-        Policy("look-in", _steps(("volunteer:1", 45), ("everyone", 120)), on_mistake=OnMistake.LOOK_IN),
-        Policy("hook-first", _steps(("volunteer:1 hook:office-chat", 30), ("volunteers", 60), ("everyone", 90))),
-        Policy("impatient", _steps(("volunteer:1", 4), ("volunteers", 3), ("office", 60)), arrive_wait_s=120),
-        Policy("gaps", _steps(("volunteer:5", 45), ("group:nobody", 30), ("everyone", 45)), done_wait_s=900),
+        Policy("look-in", policy_steps(("volunteer:1", 45), ("everyone", 120)), on_mistake=OnMistake.LOOK_IN),
+        Policy("hook-first", policy_steps(("volunteer:1 hook:office-chat", 30), ("volunteers", 60), ("everyone", 90))),
+        Policy("impatient", policy_steps(("volunteer:1", 4), ("volunteers", 3), ("office", 60)), arrive_wait_s=120),
+        Policy("gaps", policy_steps(("volunteer:5", 45), ("group:nobody", 30), ("everyone", 45)), done_wait_s=900),
     )
 
 
@@ -86,5 +86,6 @@ def _household(chance: Random, number: int, people: list[Person]) -> Household:
     )
 
 
-def _steps(*steps: tuple[str, int]) -> tuple[Step, ...]:
+def policy_steps(*steps: tuple[str, int]) -> tuple[Step, ...]:
+    """Steps from their targets in words and their waits in seconds."""
     return tuple(Step(tuple(parse_target(t) for t in targets.split()), wait_s) for targets, wait_s in steps)
