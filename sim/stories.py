@@ -17,6 +17,7 @@ from device.core.bell import BellState
 from device.core.panel import PanelStage
 from device.core.role import ButtonName, Role
 from device.core.signals import Light
+from device.runtime import DeviceRuntime
 from doorbell.wire import AlarmKind
 from relay.core.alarm import Alarm, AlarmStage
 from relay.core.policy import OnMistake, Policy
@@ -24,6 +25,7 @@ from relay.core.register import Community, Device, DeviceRole, Group, Hook, Hous
 from sim.device_machine import DeviceMachine
 from sim.network import MAX_BACKOFF_MS
 from sim.people import SAFE_HOLD_MS
+from sim.schedule import Violation
 from sim.village import Village
 from sim.world import policy_steps
 
@@ -133,7 +135,8 @@ class Story:
         self._require_nothing_unseen()
         self.village.broker.mend(device)
         link = self.village.devices[device].link
-        assert link is not None, f"{device} is down"
+        if link is None:
+            raise Violation(f"{device} is down")
         for _ in range(MAX_BACKOFF_MS // 100):
             if link.connected:
                 break
@@ -164,9 +167,9 @@ class Story:
     def expect_ring(self, *bells: str) -> None:
         """Exactly these bells sound now, and no other has begun to since the last look."""
         sounding = {name for name, machine in self.village.devices.items() if machine.speaker.running}
-        assert sounding == set(bells), f"{sorted(sounding)} sound, not {sorted(bells)}\n{self._tail()}"
+        self._must(sounding == set(bells), f"{sorted(sounding)} sound, not {sorted(bells)}")
         strangers = set(self._unseen_rings) - set(bells)
-        assert not strangers, f"{sorted(strangers)} have rung meanwhile\n{self._tail()}"
+        self._must(not strangers, f"{sorted(strangers)} have rung meanwhile")
         self._unseen_rings.clear()
 
     def expect_silence(self) -> None:
@@ -176,29 +179,26 @@ class Story:
     def expect_panel(self, household: str, *stages: str) -> None:
         """The panel has said this since the last look, in this order, and nothing else."""
         told = self._unseen_stages.pop(f"panel-{household}", [])
-        assert told == list(stages), f"the panel of {household} said {told}, not {list(stages)}\n{self._tail()}"
+        self._must(told == list(stages), f"the panel of {household} said {told}, not {list(stages)}")
 
     def expect_bell(self, bell: str, light: Light, who: str | None = None) -> None:
         """The bell's light says this, and beside it stands who is coming."""
-        runtime = self.village.devices[bell].runtime
-        assert runtime is not None, f"{bell} is down"
-        assert runtime.state.light is light, f"{bell} says {runtime.state.light}, not {light}\n{self._tail()}"
-        role = runtime.state.role
-        assert isinstance(role, BellState)
-        names = {ring.who for ring in role.rings}
-        assert names == ({who} if role.rings else set()), f"{bell} names {names}, not {who}"
+        runtime = self._runtime(bell)
+        self._must(runtime.state.light is light, f"{bell} says {runtime.state.light}, not {light}")
+        rings = runtime.state.role.rings if isinstance(runtime.state.role, BellState) else ()
+        names = {ring.who for ring in rings}
+        self._must(names == ({who} if rings else set()), f"{bell} names {names}, not {who}")
 
     def expect_light(self, household: str, light: Light) -> None:
         """The panel's light says this now."""
-        runtime = self.village.devices[f"panel-{household}"].runtime
-        assert runtime is not None, "the panel is down"
-        assert runtime.state.light is light, f"the panel of {household} says {runtime.state.light}, not {light}"
+        runtime = self._runtime(f"panel-{household}")
+        self._must(runtime.state.light is light, f"the panel of {household} says {runtime.state.light}, not {light}")
 
     def expect_told(self, *occasions: str) -> None:
         """The office's chat was told of these occasions since the last look, in this order."""
         told = [str(notice.body["occasion"]) for _, notice in self.village.told[self._unseen_told :]]
         self._unseen_told = len(self.village.told)
-        assert told == list(occasions), f"the office was told {told}, not {list(occasions)}\n{self._tail()}"
+        self._must(told == list(occasions), f"the office was told {told}, not {list(occasions)}")
 
     def alarm(self, household: str, kind: AlarmKind = AlarmKind.HELP) -> Alarm:
         """The household's newest alarm of a kind, open or closed, as the database has it."""
@@ -207,15 +207,16 @@ class Story:
 
     def expect_alarms(self, count: int) -> None:
         """So many alarms were ever raised."""
-        assert self.village.counts["journal.raised"] == count, self._tail()
+        raised = self.village.counts["journal.raised"]
+        self._must(raised == count, f"{raised} alarms were raised, not {count}")
 
     def end(self) -> None:
         """The story is over: nothing is left unseen, nobody calls in vain, every outbox is empty."""
         self._require_nothing_unseen()
         for alarm in self.village.relay.store.alarms():
-            assert alarm.stage is not AlarmStage.RINGING, f"the story ends, and alarm {alarm.id} still rings"
+            self._must(alarm.stage is not AlarmStage.RINGING, f"the story ends, and alarm {alarm.id} still rings")
         for machine in self.village.devices.values():
-            assert not machine.disk.rows, f"{machine.name} still has {machine.disk.rows}\n{self._tail()}"
+            self._must(not machine.disk.rows, f"{machine.name} still has {machine.disk.rows}")
 
     # --- sim.village.Ears -------------------------------------------------------------------------------------------
 
@@ -244,10 +245,17 @@ class Story:
         self.village.schedule.run_until(self.village.schedule.now_ms + ms)
 
     def _require_nothing_unseen(self) -> None:
-        assert not self._unseen_rings, f"nobody expected that {self._unseen_rings} ring\n{self._tail()}"
-        assert not self._unseen_stages, f"nobody expected that panels say {self._unseen_stages}\n{self._tail()}"
+        self._must(not self._unseen_rings, f"nobody expected that {self._unseen_rings} ring")
+        self._must(not self._unseen_stages, f"nobody expected that panels say {self._unseen_stages}")
         told = [str(notice.body["occasion"]) for _, notice in self.village.told[self._unseen_told :]]
-        assert not told, f"nobody expected that the office is told {told}\n{self._tail()}"
+        self._must(not told, f"nobody expected that the office is told {told}")
 
-    def _tail(self) -> str:
-        return "\n".join(self.village.trail.lines()[-15:])
+    def _runtime(self, device: str) -> DeviceRuntime:
+        runtime = self.village.devices[device].runtime
+        if runtime is None:
+            raise Violation(f"{device} is down")
+        return runtime
+
+    def _must(self, is_so: bool, otherwise: str) -> None:
+        if not is_so:
+            raise Violation("\n".join((otherwise, *self.village.trail.lines()[-15:])))

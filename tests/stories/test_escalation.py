@@ -5,6 +5,7 @@ import pytest
 from device.core.signals import Light
 from relay.core.alarm import AlarmStage, Outcome
 from relay.core.policy import Policy
+from sim.schedule import Violation
 from sim.stories import Story, story_register
 from sim.world import policy_steps
 
@@ -211,14 +212,14 @@ def test_an_unexpected_ring_fails_a_story() -> None:
     """The harness itself: what nobody expects is an error at the next act."""
     story = Story(story_register())
     story.press("liu")
-    with pytest.raises(AssertionError, match="nobody expected"):
+    with pytest.raises(Violation, match="nobody expected"):
         story.advance(seconds=1)
     story.expect_panel("liu", "heard", "received", "ringing")
-    with pytest.raises(AssertionError, match="nobody expected"):
+    with pytest.raises(Violation, match="nobody expected"):
         story.ok("liu")
-    with pytest.raises(AssertionError, match="sound"):
+    with pytest.raises(Violation, match="sound"):
         story.expect_silence()
     story.expect_ring("bell-peng")
     assert story.alarm("liu").stage is AlarmStage.RINGING
-    with pytest.raises(AssertionError, match="still rings"):
+    with pytest.raises(Violation, match="still rings"):
         story.end()
