@@ -1,0 +1,72 @@
+"""kill -9 of each process at each moment of the story: after the restart the press is rung or already answered, once.
+
+Must show 3 of the first ring. One town lives through many cases, as a real one would; after a failure the next case
+gets a fresh one. ``tests/system/kill_report.py`` prints the table at the end.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from tests.system.story import PROCESSES, Moment, Story
+from tests.system.town import Town
+
+pytestmark = [pytest.mark.slow, pytest.mark.system]
+
+REDUCED = (Moment.BUTTON_DOWN, Moment.RECEIVED, Moment.BEFORE_DEADLINE, Moment.ANSWERED)
+"""The moments at which most hangs on what is on which disk: for the second broker."""
+CASES = [("embedded", process, moment) for moment in Moment for process in PROCESSES]
+CASES += [("mosquitto", process, moment) for moment in REDUCED for process in PROCESSES]
+
+
+class Towns:
+    """At most one running town for each broker."""
+
+    def __init__(self, make_directory: Callable[[str], Path]) -> None:
+        self._make_directory = make_directory
+        self._running: dict[str, tuple[Town, ExitStack]] = {}
+
+    def of(self, kind: str) -> Town:
+        """The running one, or a new one."""
+        if kind not in self._running:
+            with ExitStack() as stack:
+                town = stack.enter_context(Town(self._make_directory(kind), kind))
+                self._running[kind] = town, stack.pop_all()
+        return self._running[kind][0]
+
+    def end(self, kind: str) -> None:
+        """End the running one."""
+        self._running.pop(kind)[1].close()
+
+    def end_all(self) -> None:
+        """End them all."""
+        for kind in [*self._running]:
+            self.end(kind)
+
+
+@pytest.fixture(scope="module")
+def towns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Towns]:
+    """Towns that live through many cases."""
+    towns = Towns(tmp_path_factory.mktemp)
+    yield towns
+    towns.end_all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "process", "moment"), CASES, ids=lambda value: value.value if isinstance(value, Moment) else value
+)
+def test_a_killed_process_loses_no_press_and_moves_no_deadline(
+    towns: Towns, kind: str, process: str, moment: Moment, record_property: Callable[[str, object], None]
+) -> None:
+    """The whole story is told to its end around the kill; ``Story`` has what must be true then."""
+    town = towns.of(kind)
+    try:
+        told = Story(town, process, moment).tell()
+    except BaseException as error:
+        error.add_note(town.last_words())
+        towns.end(kind)
+        raise
+    record_property("kill", {"broker": kind, "process": process, "moment": moment.value, **asdict(told)})
