@@ -67,7 +67,8 @@ def test_run_stops_in_order_at_a_signal(process: subprocess.Popen[str], number: 
 
 @pytest.mark.system
 def test_a_second_relay_on_the_same_database_is_refused(busy: Office, process: subprocess.Popen[str]) -> None:
-    code, _, err = busy.run("run")
-    assert code == ExitCode.SETUP
-    assert f"another relay (process {process.pid}) owns the database" in err
+    words = [sys.executable, "-m", "relay", "run", "--config", str(busy.config)]
+    second = subprocess.run(words, capture_output=True, text=True, cwd=EXAMPLE.parents[1], timeout=30, check=False)
+    assert second.returncode == ExitCode.SETUP
+    assert f"another relay (process {process.pid}) owns the database" in second.stderr
     assert busy.run("alarms", "list")[0] == 0
