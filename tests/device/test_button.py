@@ -176,6 +176,13 @@ def test_a_lost_edge_is_made_up_for_by_a_sample_after_the_doubt() -> None:
     assert outcomes == (LostEdge(), Pressed(1_000))
 
 
+def test_a_poll_does_not_decide_before_late_edges_had_their_time() -> None:
+    state = ButtonState(ButtonPhase.UP, active=True, since_ms=1_000, down_ms=0)
+    after, outcomes = advance_button(state, Sample(True), 1_024, LIMITS)
+    assert (after, outcomes) == (state, ())
+    assert advance_button(state, Sample(True), 1_025, LIMITS)[1] == (Pressed(1_000),)
+
+
 def test_an_edge_that_a_sample_has_overtaken_decides_by_its_own_time() -> None:
     """Noise of 10 ms whose end is processed late: the sample at 20 ms must not make it a press."""
     state = ButtonState(ButtonPhase.UP, active=False, since_ms=0, down_ms=0)

@@ -71,7 +71,7 @@ def run_in_thread(inbox: Inbox, notifier: ServiceNotifier, alive: Any) -> tuple[
     def work() -> None:
         codes.append(run_device(bench.runtime, inbox, clock, notifier=notifier, alive=alive, after_turn=lambda: None))
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)  # a failed test must not wait for it
     thread.start()
     return thread, codes
 

@@ -180,6 +180,23 @@ def test_a_full_disk_stops_nothing_and_is_told_and_taken_back() -> None:
     assert [row.detail["cleared"] for row in cleared if row.detail] == [True]
 
 
+def test_what_was_receipted_while_the_disk_refused_is_not_written_afterwards() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.store.failing = True
+    bench.press(HELP)
+    help_event = bench.events()[0]
+    bench.desire(stored=(help_event.id,), panel=panel(Stage.RECEIVED))
+    bench.store.failing = False
+    bench.forget()
+    bench.advance(5_000)
+    written = [
+        one for commit in bench.trail if isinstance(commit, tuple) and commit[0] == "commit" for one in commit[1]
+    ]
+    assert written
+    assert help_event.id not in written
+
+
 def test_what_lay_on_a_disk_that_could_not_be_read_at_start_is_sent_when_it_can() -> None:
     bench = Bench()
     bench.press(HELP)
