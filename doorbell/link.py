@@ -35,7 +35,10 @@ class LinkDied:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message from the broker. With ``qos`` 1 it waits for ``Link.ack`` with this very delivery."""
+    """A message from the broker. With ``qos`` 1 it waits for ``Link.ack`` with this very delivery.
+
+    A payload over the contract's limit may be cut to one byte more than the limit: it is refused as too large.
+    """
 
     topic: str
     payload: bytes

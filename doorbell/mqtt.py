@@ -32,7 +32,7 @@ from doorbell.logs import LogOnce
 from doorbell.reasons import explain_disconnect, explain_error
 from doorbell.settings import MqttSettings
 from doorbell.tls import tls_context
-from doorbell.wire import Presence
+from doorbell.wire import MAX_PAYLOAD_BYTES, Presence
 
 Sink = Callable[[LinkEvent], None]
 
@@ -221,7 +221,7 @@ class MqttLink:
         client.max_inflight_messages_set(0)
         client.max_queued_messages_set(MAX_UNACKED)
         if settings.username is not None:
-            client.username_pw_set(settings.username, _read_password(settings))
+            client.username_pw_set(settings.username, settings.read_password())
         if settings.tls is not None:
             client.tls_set_context(tls_context(settings.tls))
         if self._presence_topic is not None:
@@ -374,9 +374,9 @@ class _Connection:
         except UnicodeDecodeError as error:
             # A peer's rubbish: the program counts it as a bad topic and acks it.
             topic = error.object.decode("utf-8", "backslashreplace")
-        delivery = Delivery(
-            topic, bytes(message.payload), self.generation, message.mid, message.qos, bool(message.retain)
-        )
+        # A byte more than allowed is enough to be refused for; the queue must not hold a stranger's megabytes.
+        payload = bytes(message.payload[: MAX_PAYLOAD_BYTES + 1])
+        delivery = Delivery(topic, payload, self.generation, message.mid, message.qos, bool(message.retain))
         if delivery.qos:
             self.unacked[delivery.mid] = delivery
         if self.up_since is None:
@@ -398,16 +398,3 @@ def _tune_socket(_client: paho.Client, _data: Any, sock: Any) -> None:
     # Without it Nagle and delayed ACK together make every second message wait 40 ms.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)
-
-
-def _read_password(settings: MqttSettings) -> str | None:
-    path = settings.password_file
-    if path is None:
-        return None
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SetupError(f"{path}: the password file cannot be read: {error}") from None
-    if not lines or not lines[0]:
-        raise SetupError(f"{path}: the password file is empty; write the password on its first line")
-    return lines[0]

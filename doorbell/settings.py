@@ -98,6 +98,18 @@ class MqttSettings(Settings):
             )
         return self
 
+    def read_password(self) -> str | None:
+        """The first line of ``password_file``; None without one. ``SetupError`` if it cannot be read or is empty."""
+        if self.password_file is None:
+            return None
+        try:
+            lines = self.password_file.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SetupError(f"{self.password_file}: the password file cannot be read: {error}") from None
+        if not lines or not lines[0]:
+            raise SetupError(f"{self.password_file}: the password file is empty; write the password on its first line")
+        return lines[0]
+
 
 def load_settings(model: type[S], path: Path) -> S:
     """Read a TOML file into a model.

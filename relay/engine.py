@@ -24,7 +24,7 @@ from relay.core.alarm import (
     Outcome,
     Pressed,
 )
-from relay.core.desk import Early, RaiseAlarm, Record, Reject, Route, ToAlarms, route_event
+from relay.core.desk import Early, RaiseAlarm, Record, Reject, Route, ToAlarm, route_event
 from relay.core.journal import LineType
 from relay.core.life import APPLIED, advance_alarm, raise_alarm
 from relay.core.policy import OnMistake
@@ -117,9 +117,8 @@ class Engine:
             case RaiseAlarm():
                 self._raise(turn, said, route)
                 return APPLIED, event.id
-            case ToAlarms():
-                verdicts = [self._answer(turn, alarm_id, route.event, said) for alarm_id in route.alarms]
-                return APPLIED if APPLIED in verdicts else verdicts[0], route.alarms[0]
+            case ToAlarm():
+                return self._answer(turn, route.alarm, route.event, said), route.alarm
             case Early():
                 verdict = EARLY if self._early_count < MAX_EARLY else "too_many_early"
                 line = LineType.EARLY if verdict == EARLY else LineType.IGNORED
@@ -229,6 +228,7 @@ class Engine:
             policy=self.register.policy_for(alarm.household, AlarmKind.CHECKIN),
             at=turn.now,
             seq=alarm.last_press_seq,
+            ok_closes=False,
             around=self._around(),
             now=turn.now,
         )

@@ -110,6 +110,8 @@ class Alarm:
     """The newest three presses, oldest first."""
     last_press_seq: int | None = None
     """The newest press by the count of ``source``; None if some press cannot be compared by it."""
+    ok_closes: bool = True
+    """False for a look-in: the elder has said that it was a mistake, and somebody is to look in all the same."""
     outcome: Outcome | None = None
     note: str = ""
 

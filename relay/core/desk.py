@@ -35,10 +35,10 @@ class RaiseAlarm:
 
 
 @dataclass(frozen=True, slots=True)
-class ToAlarms:
-    """The event goes to these open alarms."""
+class ToAlarm:
+    """The event goes to this open alarm."""
 
-    alarms: tuple[str, ...]
+    alarm: str
     event: AlarmEvent
 
 
@@ -65,7 +65,7 @@ class Reject:
     detail: str
 
 
-Route = RaiseAlarm | ToAlarms | Early | Record | Reject
+Route = RaiseAlarm | ToAlarm | Early | Record | Reject
 
 
 def check_sender(register: Register, community: str, device_id: str, event: Event) -> Device | Reject:
@@ -99,14 +99,13 @@ def route_event(
             alarm = open_alarms.get((household, AlarmKind.HELP))
             if alarm is None:
                 return RaiseAlarm(household, AlarmKind.HELP)
-            return ToAlarms((alarm.id,), Pressed(device.id, at, event.seq))
+            return ToAlarm(alarm.id, Pressed(device.id, at, event.seq))
         case EventType.OK:
-            answered = tuple(
-                alarm.id
-                for kind in (AlarmKind.HELP, AlarmKind.CHECKIN)
-                if (alarm := open_alarms.get((device.household or "", kind))) is not None
-            )
-            return ToAlarms(answered, OkPressed(device.id, at, event.seq)) if answered else Record("sign_of_life")
+            for kind in (AlarmKind.HELP, AlarmKind.CHECKIN):
+                answered = open_alarms.get((device.household or "", kind))
+                if answered is not None:
+                    return ToAlarm(answered.id, OkPressed(device.id, at, event.seq))
+            return Record("sign_of_life")
         case EventType.ACCEPT | EventType.DECLINE | EventType.DONE:
             return _route_answer(register, device, event, at, find)
         case EventType.TEST:
@@ -132,11 +131,11 @@ def _route_answer(
     person = device.person or device.id
     match event.type:
         case EventType.ACCEPT:
-            return ToAlarms((alarm.id,), Accepted(person, device.id, at))
+            return ToAlarm(alarm.id, Accepted(person, device.id, at))
         case EventType.DECLINE:
-            return ToAlarms((alarm.id,), Declined(person, device.id, at))
+            return ToAlarm(alarm.id, Declined(person, device.id, at))
         case _:
-            return ToAlarms((alarm.id,), DoneBy(person, device.id, at))
+            return ToAlarm(alarm.id, DoneBy(person, device.id, at))
 
 
 def is_asked(register: Register, device: Device, alarm: Alarm) -> bool:

@@ -67,6 +67,7 @@ def raise_alarm(
     seq: int | None,
     around: Surroundings,
     now: datetime,
+    ok_closes: bool = True,
 ) -> Advance:
     """A new alarm, ringing at its first step that anybody can hear."""
     home = around.register.households[household]
@@ -84,6 +85,7 @@ def raise_alarm(
         due=Due.STEP,
         recent_presses=(at,),
         last_press_seq=seq,
+        ok_closes=ok_closes,
     )
     raised = journal_note(NoteType.RAISED, kind=kind.value, source=source, late_ms=as_ms(now - at))
     alarm, notes, notices = start_step(fresh, 0, around, now)
@@ -154,6 +156,8 @@ def _ok_pressed(alarm: Alarm, event: OkPressed, now: datetime) -> Advance:
     if _before_last_press(alarm, event):
         return Advance(alarm, "older_than_press")
     match alarm.stage:
+        case AlarmStage.RINGING if not alarm.ok_closes:
+            return Advance(alarm, "somebody_looks_in")
         case AlarmStage.RINGING:
             return _close(alarm, Outcome.FALSE_ALARM, now, by=event.device)
         case AlarmStage.ACCEPTED:

@@ -128,6 +128,8 @@ def test_after_a_mistake_somebody_looks_in_where_the_policy_says_so(story: Story
     story.expect_panel("sun", "received", "ringing")
     assert story.alarm("sun").outcome is Outcome.FALSE_ALARM
     assert story.alarm("sun", AlarmKind.CHECKIN).stage is AlarmStage.RINGING
+    story.ok("sun")  # a second green press used to call off the look-in as well
+    assert story.alarm("sun", AlarmKind.CHECKIN).stage is AlarmStage.RINGING
     story.accept("li")
     story.expect_panel("sun", "coming")
     story.expect_silence()

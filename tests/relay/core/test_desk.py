@@ -7,7 +7,7 @@ import pytest
 
 from doorbell.wire import AlarmKind, Event, EventType
 from relay.core.alarm import Accepted, Alarm, Declined, DoneBy, OkPressed, Pressed
-from relay.core.desk import Early, RaiseAlarm, Record, Reject, Route, ToAlarms, check_sender, is_asked, route_event
+from relay.core.desk import Early, RaiseAlarm, Record, Reject, Route, ToAlarm, check_sender, is_asked, route_event
 from tests.relay.core.situations import SITUATIONS
 from tests.relay.doubles import DOCTOR, OFFICE, PANEL, PENG, T0, WANG, C, neighbourhood, uid
 
@@ -103,7 +103,7 @@ def test_a_press_raises_an_alarm_or_is_counted_to_the_open_one() -> None:
     assert route(PANEL, EventType.HELP, [closed()]) == RaiseAlarm("liu", AlarmKind.HELP)
     assert route(PANEL, EventType.HELP, [checkin()]) == RaiseAlarm("liu", AlarmKind.HELP)
     pressed = Pressed(PANEL, FOUND_AT, 40)
-    assert route(PANEL, EventType.HELP, [ringing()]) == ToAlarms((uid(1),), pressed)
+    assert route(PANEL, EventType.HELP, [ringing()]) == ToAlarm(uid(1), pressed)
     assert route("button-chen", EventType.HELP, [ringing()]) == RaiseAlarm("chen", AlarmKind.HELP)
 
 
@@ -111,9 +111,9 @@ def test_ok_answers_what_is_open_in_this_household_or_says_i_am_well() -> None:
     said = OkPressed(PANEL, FOUND_AT, 40)
     assert route(PANEL, EventType.OK, []) == Record("sign_of_life")
     assert route(PANEL, EventType.OK, [closed()]) == Record("sign_of_life")
-    assert route(PANEL, EventType.OK, [ringing()]) == ToAlarms((uid(1),), said)
-    assert route(PANEL, EventType.OK, [checkin()]) == ToAlarms((uid(2),), said)
-    assert route(PANEL, EventType.OK, [checkin(), ringing()]) == ToAlarms((uid(1), uid(2)), said)
+    assert route(PANEL, EventType.OK, [ringing()]) == ToAlarm(uid(1), said)
+    assert route(PANEL, EventType.OK, [checkin()]) == ToAlarm(uid(2), said)
+    assert route(PANEL, EventType.OK, [checkin(), ringing()]) == ToAlarm(uid(1), said)
     assert route("button-chen", EventType.OK, [ringing()]) == Record("sign_of_life")
 
 
@@ -138,7 +138,7 @@ def test_an_answer_goes_to_the_alarm_that_it_names(
     situation: str, type_: EventType, said: Accepted | Declined | DoneBy
 ) -> None:
     alarm = SITUATIONS[situation]().alarm
-    expected = ToAlarms((uid(1),), said) if alarm.is_open else Record("closed", uid(1))
+    expected = ToAlarm(uid(1), said) if alarm.is_open else Record("closed", uid(1))
     assert route(PENG, type_, [alarm], names=1) == expected
 
 
@@ -151,8 +151,8 @@ def test_an_answer_without_an_alarm_or_to_one_that_nobody_knows(type_: EventType
 @pytest.mark.parametrize("type_", sorted(BELL_EVENTS))
 def test_an_answer_of_somebody_who_was_not_called(type_: EventType) -> None:
     assert route(OFFICE, type_, [ringing()], names=1) == Record("not_called", uid(1))
-    assert isinstance(route(WANG, type_, [ringing()], names=1), ToAlarms), "volunteers may be rung by the panel itself"
-    assert isinstance(route(DOCTOR, type_, [SITUATIONS["third_step"]().alarm], names=1), ToAlarms)
+    assert isinstance(route(WANG, type_, [ringing()], names=1), ToAlarm), "volunteers may be rung by the panel itself"
+    assert isinstance(route(DOCTOR, type_, [SITUATIONS["third_step"]().alarm], names=1), ToAlarm)
 
 
 def test_who_has_something_to_do_with_an_alarm() -> None:
