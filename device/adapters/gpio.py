@@ -29,7 +29,7 @@ import structlog
 from gpiozero import Device, DigitalOutputDevice, GPIOZeroError, InputDevice
 from gpiozero.pins.mock import MockFactory
 
-from device.adapters.blinker import Blinker
+from device.blinker import Blinker
 from device.core.role import ButtonName
 from device.core.signals import LIGHT_PATTERNS, Light
 from device.ports import PinEdge

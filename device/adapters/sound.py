@@ -19,7 +19,7 @@ from pathlib import Path
 
 import structlog
 
-from device.adapters.blinker import Blinker
+from device.blinker import Blinker
 from device.core.machine import Trouble
 from device.core.role import ChimeStarted, ChimeStopped
 from device.core.signals import Tone

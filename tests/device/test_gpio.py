@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from gpiozero.pins.mock import MockFactory
 
-from device.adapters.blinker import Blinker
 from device.adapters.gpio import GpioPins, open_factory
+from device.blinker import Blinker
 from device.core.role import ButtonName
 from device.core.signals import LIGHT_PATTERNS, Light
 from device.ports import PinEdge

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from device.adapters.blinker import Blinker
 from device.adapters.sound import SoundEvent, Speaker
+from device.blinker import Blinker
 from device.core.machine import Trouble
 from device.core.role import ChimeStarted, ChimeStopped
 from device.core.signals import Tone
