@@ -23,6 +23,8 @@ say "installing the pinned installer"
 
 say "installing $(grep -c '^[a-z].*==' requirements.lock) locked packages"
 export VIRTUAL_ENV="$PWD/.venv" UV_NO_PROGRESS=1
+# Where the machine has certificates of its own, they count: a network may have an authority that uv does not carry.
+if [ -e /etc/ssl/certs/ca-certificates.crt ]; then export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"; fi
 # sync removes what these files do not name; uv itself is in the second.
 .venv/bin/uv pip sync --quiet --require-hashes requirements.lock tools/bootstrap.txt
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --offline -e .
