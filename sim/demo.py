@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,7 +34,13 @@ LIVE_SPEED = 3.0
 STORY_SPEED = 10.0
 """The whole story takes half a minute."""
 NOT_SEEN = 1
+PIPE_WIDTH = 120
+"""Columns where no terminal says how wide it is: a timeline in a log need not be cut at 80."""
 
+_PREFIX = "doorbell-demo-"
+_MAX_TEMP = 60
+"""Bytes of a directory in which sockets have room: their whole path may have 107 (unix(7))."""
+_SHORT_TEMP = "/tmp"  # noqa: S108 - a fresh directory of our own is made in it
 _ABOUT = (
     "A small neighbourhood of real programs on this machine, live in the terminal, or as a story that checks itself."
 )
@@ -98,7 +103,8 @@ def run_demo(args: argparse.Namespace) -> int:
                 err.print(_READY.say(language), style="green")
                 if story:
                     return _play_story(home, language, speed, as_json=args.json, err=err)
-                LiveDemo(home, language, speed).play()
+                with suppress(KeyboardInterrupt):  # Ctrl-C is a way to say: enough
+                    LiveDemo(home, language, speed).play()
             return ExitCode.OK
     except SetupError as error:
         err.print(str(error), style="red", soft_wrap=True)
@@ -111,6 +117,8 @@ def run_demo(args: argparse.Namespace) -> int:
 
 def _play_story(home: Neighbourhood, language: Language, speed: float, *, as_json: bool, err: Console) -> int:
     out = Console(markup=False, emoji=False, highlight=False)
+    if not out.is_terminal:
+        out.width = PIPE_WIDTH
     steps_to = err if as_json else out
 
     def on_step(step: StepResult) -> None:
@@ -163,11 +171,14 @@ def _directories(keep: Path | None) -> Iterator[tuple[Path, Path]]:
                 raise SetupError(f"--keep {keep}: is not empty; name a new directory")
         except OSError as error:
             raise SetupError(f"--keep {keep}: {error.strerror}") from None
-    run = Path(tempfile.mkdtemp(prefix="doorbell-demo-"))
-    try:
-        yield keep or run, run
-    finally:
-        shutil.rmtree(run, ignore_errors=True)
+    with ExitStack() as stack:
+        scratch = keep or Path(stack.enter_context(_temporary(tempfile.gettempdir())))
+        short = tempfile.gettempdir() if len(tempfile.gettempdir().encode()) <= _MAX_TEMP else _SHORT_TEMP
+        yield scratch, Path(stack.enter_context(_temporary(short)))
+
+
+def _temporary(parent: str) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True)
 
 
 @contextmanager

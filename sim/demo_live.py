@@ -156,6 +156,7 @@ def keys() -> Iterator[Pressed]:
     before = termios.tcgetattr(terminal)
     try:
         tty.setcbreak(terminal)
+        termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed while everything started presses nothing
         yield lambda wait_s: _read_keys(terminal, wait_s)
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)

@@ -54,8 +54,8 @@ def plot(language: Language) -> tuple[PlotStep, ...]:
         ),
         PlotStep(
             "received",
-            Text("中继已记入数据库，面板显示“收到”", "the relay has it in its database, the panel shows received"),
-            (Noted(NoteType.RAISED), Shows(PANEL, "received")),
+            Text("中继已记入数据库，面板显示“收到”", "the relay has it in its database, the panel says so"),
+            (Noted(NoteType.RAISED), Shows(PANEL, "received", later="ringing")),
         ),
         PlotStep(
             "first_bell",

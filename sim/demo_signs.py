@@ -13,10 +13,12 @@ from sim.demo_sightings import Chronicle, DesiredView, DeviceView, JournalLine, 
 
 @dataclass(frozen=True, slots=True)
 class Shows:
-    """A device says by its light that it is at this stage."""
+    """A device says by its light that it is at this stage; or at ``later``, which says more and may come in the same
+    moment: a device is told states, and passes over one that was overtaken on its way."""
 
     device: str
     stage: str
+    later: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,8 @@ def find_sign(sign: Sign, chronicle: Chronicle, mark: int) -> Sighting | None:
 
 def _is_true(sign: Sign, scene: Scene, news: Seen) -> bool:
     match sign:
-        case Shows(device, stage):
-            return isinstance(news, DeviceView) and news.device == device and news.stage == stage
+        case Shows(device, stage, later):
+            return isinstance(news, DeviceView) and news.device == device and news.stage in (stage, later or stage)
         case Names(panel, who):
             view = scene.devices.get(panel)
             return view is not None and view.stage == "coming" and scene.named.get((panel, view.rev)) == who
