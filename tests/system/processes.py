@@ -15,13 +15,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+ARMED_AFTER = timedelta(milliseconds=100)
+"""Five times as long as a button must be still."""
 ROOT = Path(__file__).resolve().parents[2]
 WITHIN_S = 25.0
 """Bound of every wait; what is waited for takes a second or two, on a busy machine a few more."""
@@ -35,6 +37,15 @@ def until(condition: Callable[[], T | None], what: str, within_s: float = WITHIN
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
         pause.wait(0.01)
     return found
+
+
+def run_to_end(command: Sequence[str], directory: Path = ROOT) -> str:
+    """Run a command to its end, which must be a good one; its output."""
+    done = subprocess.run(
+        command, capture_output=True, cwd=directory, env=environment(), timeout=60, check=False, text=True
+    )
+    assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 def die_with_us() -> list[str]:
@@ -84,9 +95,9 @@ class Program:
         """End it as a power cut would."""
         self._end(signal.SIGKILL)
 
-    def stop(self) -> int | None:
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int | None:
         """End it in good order; its exit code, None if it was not started."""
-        return self._end(signal.SIGTERM)
+        return self._end(how)
 
     def logged(self, event: str) -> dict[str, Any] | None:
         """The first line with this event in the log since the last start."""
@@ -190,11 +201,20 @@ class Device(Program):
             self._eye.join(WITHIN_S)
 
     def _ask(self, request: dict[str, Any]) -> None:
-        until(lambda: self.now is not GONE, f"{self.name} is there to be touched")
+        until(self._armed, f"{self.name} is there to be touched")
         with self._conversation(WITHIN_S) as (sock, lines):
             sock.sendall(json.dumps(request).encode() + b"\n")
             answer = json.loads(lines.readline() or b"{}")
         assert answer.get("ok"), f"{self.name} answered {request} with {answer}"
+
+    def _armed(self) -> bool:
+        """Whether its buttons have been seen released since the start; what is pressed before is no press (device)."""
+        seen = [*self.sightings]
+        if seen[-1] is GONE:
+            return False
+        started = max(number for number, one in enumerate(seen) if one is GONE) + 1
+        since = seen[started].at
+        return since is not None and datetime.now(UTC) >= since + ARMED_AFTER
 
     def _look(self) -> None:
         while not self._closing.wait(0.01):

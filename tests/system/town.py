@@ -5,7 +5,6 @@ programs.
 """
 
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +15,7 @@ from typing import Self
 from relay.adapters.store import SqlStore
 from relay.adapters.store_rows import JournalLine
 from tests.system.brokers import make_broker
-from tests.system.processes import WITHIN_S, Device, Program, environment, until
+from tests.system.processes import WITHIN_S, Device, Program, run_to_end, until
 
 COMMUNITY, HOUSEHOLD, PANEL, FIRST, SECOND = "xihushan", "liu", "panel-liu", "bell-first", "bell-second"
 STEP_WAIT_S = 3
@@ -127,11 +126,7 @@ class Town:
 
     def ask_relay(self, *words: str) -> str:
         """The output of ``doorbell-relay words``, which must succeed."""
-        done = subprocess.run(
-            self.relay_command(*words), capture_output=True, env=environment(), timeout=60, check=False, text=True
-        )
-        assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return run_to_end(self.relay_command(*words))
 
     def last_words(self) -> str:
         """The ends of all logs and of the journal, for whoever reads a failure."""
