@@ -27,7 +27,7 @@ from relay.texts import Language, Text, choose_language, parse_language
 from sim.demo_cast import MAX_SPEED, line_sentence
 from sim.demo_live import LiveDemo
 from sim.demo_neighbourhood import Neighbourhood
-from sim.demo_story import StepResult, Story, StoryResult, story_json
+from sim.demo_story import NOT_REACHED, StepResult, Story, StoryResult, story_json
 
 LIVE_SPEED = 3.0
 """15 s to answer at a bell: time to read what happens, and not to fall asleep."""
@@ -122,7 +122,7 @@ def _play_story(home: Neighbourhood, language: Language, speed: float, *, as_jso
     steps_to = err if as_json else out
 
     def on_step(step: StepResult) -> None:
-        mark, style = ("✓", "green") if step.ok else ("✗", "red")
+        mark, style = ("✓", "green") if step.ok else ("·", "dim") if step.why == NOT_REACHED else ("✗", "red")
         when = f"{step.seen_at_ms / 1000:+8.3f} s" if step.seen_at_ms is not None else " " * 10
         steps_to.print(f"{mark} {when}  {step.expected.say(language)}", style=style, soft_wrap=True)
 

@@ -24,6 +24,8 @@ LATE_S = 2.0
 EARLY_S = 0.1
 """The press is timed here before the panel hears it, so nothing can be early; clocks are allowed this much."""
 
+NOT_REACHED = "not reached"
+
 
 class Stage(Protocol):
     """Where the story plays: the real neighbourhood, or a test's."""
@@ -94,7 +96,7 @@ class Story:
             if all(result.ok for result in self._results):
                 self._decide(self._play_step(step))
             else:
-                self._decide(StepResult(step.name, step.expected, ok=False, why="not reached"))
+                self._decide(StepResult(step.name, step.expected, ok=False, why=NOT_REACHED))
         journal = tuple(line for line in self._stage.journal() if line.alarm is not None)
         self._decide(self._no_false_comfort())
         self._decide(self._others_untouched())
