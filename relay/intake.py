@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from doorbell.errors import PeerError
 from doorbell.link import Delivery
@@ -24,6 +26,9 @@ from relay.ports import RejectedRow
 
 REMEMBERED = 4_096
 """Rejected messages recognised when they come again; a device that nobody registered sends the same for ever."""
+LOGGED_A_MINUTE = 20
+"""Rejected messages logged one by one; a flood of rubbish must not bury in the log what it could not stop."""
+_MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +83,30 @@ class RejectMemory:
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
         return RejectedRow(at, delivery.topic[:1000], delivery.payload[:MAX_PAYLOAD_BYTES], reason, detail[:500])
+
+
+class RejectLog:
+    """Tells whoever reads the log what was rejected: the first of a minute one by one, the rest by their number."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self._fresh = self._count = self._lines = 0
+        self._ends_ms: int | None = None
+
+    def count(self) -> None:
+        """A message was rejected, for the first time or again; ``tell`` follows in the same turn."""
+        self._fresh += 1
+
+    def tell(self, rows: Sequence[RejectedRow], mono_ms: int) -> None:
+        """Once a turn: log those that were rejected for the first time, and the number of a minute that is over."""
+        if self._ends_ms is not None and mono_ms >= self._ends_ms:
+            if self._count > self._lines:
+                self._log.warning("messages.rejected", count=self._count, unlogged=self._count - self._lines)
+            self._count = self._lines = 0
+            self._ends_ms = None
+        self._count, self._fresh = self._count + self._fresh, 0
+        for row in rows[: LOGGED_A_MINUTE - self._lines]:
+            self._lines += 1
+            self._log.warning("message.rejected", reason=row.reason, detail=row.detail, topic=row.topic[:200])
+        if self._count and self._ends_ms is None:
+            self._ends_ms = mono_ms + _MINUTE_MS

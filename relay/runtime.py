@@ -27,7 +27,7 @@ from relay.core.register import Register
 from relay.core.timing import FRESH, QUEUED
 from relay.engine import Engine
 from relay.hooks import HookDesk
-from relay.intake import Heard, RejectMemory, Unusable, read_delivery
+from relay.intake import Heard, RejectLog, RejectMemory, Unusable, read_delivery
 from relay.ports import Clock, ClockAnchor, Command, JournalRow, NoticeDelivered, Notifier, Store
 from relay.telling import Teller
 from relay.turn import Turn
@@ -84,6 +84,7 @@ class RelayRuntime:
         self._flush = flush
         self._log = structlog.get_logger("relay").bind()
         self._rejects = RejectMemory()
+        self._reject_log = RejectLog(self._log)
         self.counts: Counter[str] = Counter()
         self.book = AlarmBook()
         self._to_refresh: deque[str] = deque()
@@ -170,6 +171,7 @@ class RelayRuntime:
         for row, hook in turn.tell:
             self._notifier.send(row, hook)
         self._log_transitions(turn.batch.journal)
+        self._reject_log.tell(turn.batch.rejected, turn.mono_ms)
         return turn
 
     def _log_transitions(self, journal: Sequence[JournalRow]) -> None:
@@ -283,6 +285,7 @@ class RelayRuntime:
 
     def _reject(self, turn: Turn, delivery: Delivery, reason: str, detail: str, key: bytes) -> None:
         self.counts[f"rejected.{reason}"] += 1
+        self._reject_log.count()
         row = self._rejects.row(delivery, reason, detail, key, turn.now)
         if row is not None:
             turn.batch.rejected.append(row)
