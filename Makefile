@@ -53,6 +53,11 @@ format: setup ## write the format that check wants
 	@$(BIN)/ruff format $(CODE)
 	@$(BIN)/ruff check --fix $(CODE)
 
+.PHONY: docs
+docs: setup ## write the pages that come from the code: docs/wire/, docs/alarm-life.md
+	@$(BIN)/python -m doorbell.wire.schema
+	@$(BIN)/python -m relay.core.tables
+
 .PHONY: lock
 lock: setup ## write requirements.lock after a change of pyproject.toml; ARGS="--upgrade" takes newer versions
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --no-header \
