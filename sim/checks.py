@@ -72,11 +72,15 @@ class Checks:
         self._latest_ms: dict[str, tuple[tuple[Any, ...], int]] = {}
         self._shown: dict[tuple[str, int], Shown] = {}
         self._applied: dict[str, object] = {}
+        self._rev_of: dict[str, tuple[int, int]] = {}
+        """Which rev a device has applied, and in which run of its process."""
         self._receipts: defaultdict[str, set[str]] = defaultdict(set)
         """What each device was told to be committed."""
         self._closed_ms: dict[str, int] = {}
         self._open: dict[tuple[str, AlarmKind], Alarm] = {}
         self._open_by_id: dict[str, Alarm] = {}
+        self._pressed_seq: dict[tuple[str, str], int] = {}
+        """The newest press of an alarm by the count of each panel."""
         self._accepts: dict[str, set[str]] = {}
         """Bells whose accept was committed and applied, by alarm."""
         self._newest_rev: dict[str, int] = {}
@@ -136,6 +140,10 @@ class Checks:
             self._receipts[machine.name].update(desired.stored)
             alarm = desired.panel.alarm if desired.panel is not None else None
             shown = None if alarm is None else (alarm.id, alarm.stage.value, alarm.who)
+            before = self._rev_of.get(machine.name, (0, 0))
+            if before[0] == machine.run and desired.rev < before[1]:
+                raise Violation(f"{machine.name} went back from rev {before[1]} to {desired.rev}")
+            self._rev_of[machine.name] = (machine.run, desired.rev)
             if (machine.name, desired.rev) not in self._shown:
                 raise Violation(f"{machine.name} applied rev {desired.rev}, which was never committed")
             if self._shown[machine.name, desired.rev] != shown:
@@ -203,6 +211,7 @@ class Checks:
                 counted = self._counted.setdefault(line.event, line.alarm or "")
                 if counted != line.alarm:
                     raise Violation(f"press {line.event} was counted to {counted} and to {line.alarm}")
+        self._check_presses(batch)
         for event in batch.events:
             if event.type == EventType.ACCEPT and event.verdict == APPLIED and event.alarm is not None:
                 self._accepts.setdefault(event.alarm, set()).add(event.device)
@@ -214,6 +223,24 @@ class Checks:
             self._check_alarm(machine, alarm)
         for row in batch.twins.values():
             self._check_twin(machine, row)
+
+    def _check_presses(self, batch: Batch) -> None:
+        """A press is answered by ringing or by somebody who is coming; and no ``ok`` from before it takes it back."""
+        unanswered: set[str] = set()
+        for line in batch.journal:
+            alarm_id = line.alarm or ""
+            owner = self.born.get(line.event or "")
+            if line.type in (NoteType.RAISED, NoteType.PRESSED_AGAIN) and owner is not None:
+                unanswered.add(alarm_id)
+                key = (alarm_id, owner[0])
+                self._pressed_seq[key] = max(self._pressed_seq.get(key, 0), owner[1].seq)
+            elif line.type in (NoteType.ARRIVED, NoteType.CLOSED):
+                unanswered.discard(alarm_id)
+                if owner is not None and owner[1].seq < self._pressed_seq.get((alarm_id, owner[0]), 0):
+                    raise Violation(f"alarm {alarm_id} is {line.type} by {line.event}, made before the newest press")
+        for alarm_id in unanswered:
+            if batch.alarms[alarm_id].stage not in (AlarmStage.RINGING, AlarmStage.ACCEPTED):
+                raise Violation(f"alarm {alarm_id} was pressed again, and stays {batch.alarms[alarm_id].stage}")
 
     def _check_alarm(self, machine: RelayMachine, alarm: Alarm) -> None:
         key = (alarm.household, alarm.kind)

@@ -93,7 +93,7 @@ class DeviceMachine:
         self._boot = f"{name}-boot-0"
         self._synced_from_ms = 0
         self._wake_ms: int | None = None
-        self._run = 0
+        self.run = 0
         self._settings = RuntimeSettings(
             device=name,
             community=community,
@@ -111,7 +111,7 @@ class DeviceMachine:
         if self.runtime is not None:
             return
         self.trail.note(self.name, "starts")
-        self._run += 1
+        self.run += 1
         self._wake_ms = None
         self.link = SimLink(
             self._broker,
@@ -144,7 +144,7 @@ class DeviceMachine:
         self.trail.note(self.name, "loses power" if power else "dies")
         self.fuse.left = None
         self.runtime = None
-        self._run += 1
+        self.run += 1
         if self.link is not None:
             self.link.die(self.chance.randint(20_000, 90_000) if power else self.chance.randint(0, 20))
             self.link = None
@@ -187,10 +187,10 @@ class DeviceMachine:
         at_ms = max(deadline_ms + self._booted_ms, self.schedule.now_ms)
         if self._wake_ms is None or at_ms < self._wake_ms:
             self._wake_ms = at_ms
-            self.schedule.at(at_ms, self._woken, at_ms, self._run)
+            self.schedule.at(at_ms, self._woken, at_ms, self.run)
 
     def _woken(self, at_ms: int, run: int) -> None:
-        if run != self._run or at_ms != self._wake_ms or self.runtime is None:
+        if run != self.run or at_ms != self._wake_ms or self.runtime is None:
             return
         self._wake_ms = None
         deadline_ms = self.runtime.next_deadline()

@@ -79,7 +79,7 @@ class Faults:
             self._schedule.at(day * 24 * HOUR_MS + chance.randint(0, 24 * HOUR_MS - 1), self._strike, None)
         for at_ms, home in emergencies:
             for _ in range(chance.randint(0, STRIKES)):
-                after_ms = int(120_000 ** chance.random())
+                after_ms = int(120_000 ** chance.random()) * chance.choice((1, 1, -1))
                 self._schedule.at(at_ms + after_ms, self._strike, home)
 
     def heal(self) -> None:

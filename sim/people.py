@@ -90,7 +90,9 @@ class People:
                 ok_ms = chance.randint(800, 20_000)
                 at(at_ms + ok_ms, self._ok, home)
                 at(at_ms + ok_ms + chance.randint(1_000, 30_000), self._help, home)
-            case 6:  # later it is worse
+            case 6:  # the daily sign of life, and then a fall
+                at(at_ms - chance.randint(1_000, 20_000), self._ok, home)
+            case 7:  # later it is worse
                 at(at_ms + chance.randint(120_000, 2_400_000), self._help, home)
             case _:
                 pass

@@ -9,6 +9,8 @@ from typing import Any
 
 TRAIL_LENGTH = 40
 """What is printed when something is wrong; a replay may ask for more."""
+MOST_AT_ONCE = 10_000
+"""More than this within one millisecond is a loop that never sleeps."""
 
 
 class ProcessDied(BaseException):
@@ -40,9 +42,14 @@ class Schedule:
     def run_until(self, end_ms: int) -> None:
         """Let everything happen that is due up to and including ``end_ms``."""
         heap = self._heap
+        moved = self.happened
         while heap and heap[0][0] <= end_ms:
-            self.now_ms, _, action, args = heapq.heappop(heap)
+            at_ms, _, action, args = heapq.heappop(heap)
             self.happened += 1
+            if at_ms != self.now_ms:
+                self.now_ms, moved = at_ms, self.happened
+            elif self.happened - moved > MOST_AT_ONCE:
+                raise Violation(f"time stands still at {at_ms} ms: something wakes itself for ever")
             action(*args)
         self.now_ms = max(self.now_ms, end_ms)
 

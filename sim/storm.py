@@ -5,13 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import multiprocessing
-import sys
 import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TextIO
 
 import structlog
 
@@ -51,10 +49,10 @@ class StormResult:
 def run_seed(seed: int, plan: StormPlan) -> StormResult:
     """One seed from its first morning to its rest. Any exception is a failure; the same seed does the same again."""
     name = f"storm-{seed}"
-    village = _build(name, plan)
+    village = build_village(name, plan)
     counts = village.counts
     try:
-        _live(village, plan)
+        live_through(village, plan)
     except Violation as violation:
         return StormResult(seed, str(violation), tuple(village.trail.lines()), counts)
     except Exception as error:  # noqa: BLE001 - a bug anywhere is this seed's result, and the other seeds go on
@@ -63,12 +61,14 @@ def run_seed(seed: int, plan: StormPlan) -> StormResult:
     return StormResult(seed, None, (), counts)
 
 
-def _build(name: str, plan: StormPlan) -> Village:
+def build_village(name: str, plan: StormPlan) -> Village:
+    """A village before its first morning."""
     world = build_register(Village.stream(name, "world"), plan.households)
     return Village(world, name, poll_ms=POLL_MS, report_interval_s=REPORT_INTERVAL_S, trail=plan.trail)
 
 
-def _live(village: Village, plan: StormPlan) -> None:
+def live_through(village: Village, plan: StormPlan) -> None:
+    """People, trouble, the days, and their end. Raises whatever goes wrong."""
     chance = village.chance("trouble")
     people = People(village, Habits(alarms=max(2, plan.households * 9 // 20)))
     faults = Faults(village, draw_trouble(chance))
@@ -111,7 +111,7 @@ class _Runner:
         return run_seed(seed, self.plan)
 
 
-def storm_command(seeds: range, plan: StormPlan, jobs: int, *, as_json: bool, out: TextIO = sys.stdout) -> int:
+def storm_command(seeds: range, plan: StormPlan, jobs: int, *, as_json: bool) -> int:
     """``doorbell-sim storm``: run, print failures and progress, and a closing line. Returns the exit code."""
     began_s = time.monotonic()
     passed = failed = 0
@@ -122,11 +122,11 @@ def storm_command(seeds: range, plan: StormPlan, jobs: int, *, as_json: bool, ou
             passed += 1
         else:
             failed += 1
-            _tell_failure(result, plan, as_json=as_json, out=out)
+            _tell_failure(result, plan, as_json=as_json)
         done = passed + failed
         if not as_json and (done % 100 == 0 or done == len(seeds)):
             rate = done / max(time.monotonic() - began_s, 0.001)
-            print(f"{done}/{len(seeds)} seeds, {failed} failed, {rate:.1f} seeds/s", file=out, flush=True)
+            print(f"{done}/{len(seeds)} seeds, {failed} failed, {rate:.1f} seeds/s", flush=True)
     took_s = time.monotonic() - began_s
     if as_json:
         summary = {
@@ -135,23 +135,23 @@ def storm_command(seeds: range, plan: StormPlan, jobs: int, *, as_json: bool, ou
             "seconds": round(took_s, 1),
             "counts": dict(sorted(counts.items())),
         }
-        print(json.dumps(summary), file=out, flush=True)
+        print(json.dumps(summary), flush=True)
     else:
-        print(_summary(counts), file=out)
-        print(f"{passed} passed, {failed} failed in {took_s:.0f} s", file=out, flush=True)
+        print(_summary(counts))
+        print(f"{passed} passed, {failed} failed in {took_s:.0f} s", flush=True)
     return 1 if failed else 0
 
 
-def _tell_failure(result: StormResult, plan: StormPlan, *, as_json: bool, out: TextIO) -> None:
+def _tell_failure(result: StormResult, plan: StormPlan, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"seed": result.seed, "failure": result.failure, "steps": result.steps}), file=out, flush=True)
+        print(json.dumps({"seed": result.seed, "failure": result.failure, "steps": result.steps}), flush=True)
         return
-    print(f"seed {result.seed}: {result.failure}", file=out)
+    print(f"seed {result.seed}: {result.failure}")
     for step in result.steps:
-        print(f"    {step}", file=out)
+        print(f"    {step}")
     standard = (plan.households, plan.days) == (20, 1)
     options = "" if standard else f" --households {plan.households} --days {plan.days}"
-    print(f"  replay: doorbell-sim storm --seed {result.seed}{options}", file=out, flush=True)
+    print(f"  replay: doorbell-sim storm --seed {result.seed}{options}", flush=True)
 
 
 def _summary(counts: Counter[str]) -> str:

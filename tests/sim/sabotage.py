@@ -1,0 +1,245 @@
+"""Rules broken on purpose, one at a time: what a careless change could do. The storm must see each of them.
+
+``python -m tests.sim.sabotage [SEEDS]`` prints how many of so many seeds notice each breakage.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import device.runtime as device_runtime
+from device.core import outbox, panel, twin
+from device.core.effects import Forget, Send
+from device.core.panel import PanelStage
+from doorbell.wire import AlarmKind, EventType, Stage
+from relay import engine, runtime, telling
+from relay.core import desired, desk, life
+from relay.core.alarm import Advance, AlarmStage
+from relay.turn import Turn
+from sim.relay_machine import RelayDisk
+from sim.storm import StormPlan, run_storm
+
+Patch = pytest.MonkeyPatch
+
+
+def press_on_arrived_only_counts(patch: Patch) -> None:
+    """Somebody was there and left without saying so: the next press is counted and rings nowhere."""
+    real = life._pressed
+
+    def pressed(alarm: Any, event: Any, around: Any, now: Any) -> Advance:
+        if alarm.stage is AlarmStage.ARRIVED:
+            noted = real(alarm, event, around, now).notes[:1]
+            return Advance(replace(alarm, presses=alarm.presses + 1), life.APPLIED, noted)
+        return real(alarm, event, around, now)
+
+    patch.setattr(life, "_pressed", pressed)
+
+
+def publish_before_commit(patch: Patch) -> None:
+    """The relay says "coming" and writes it down afterwards."""
+    real = runtime.RelayRuntime.perform
+
+    def perform(self: Any, turn: Turn) -> Turn:
+        for topic, payload in turn.publish.values():
+            self._link.publish(topic, payload, qos=1, retain=True)
+        return real(self, turn)
+
+    patch.setattr(runtime.RelayRuntime, "perform", perform)
+
+
+def deadlines_stay_when_the_clock_steps(patch: Patch) -> None:
+    """A set clock moves every wait by hours."""
+    patch.setattr(engine.Engine, "step_clock", lambda self, turn, delta_ms: None)
+
+
+def forgotten_when_sent(patch: Patch) -> None:
+    """The device deletes an event when the broker has it, and not when the relay has committed it."""
+    real = outbox.advance_outbox
+
+    def advance(state: Any, event: Any, moment: Any) -> Any:
+        after, effects = real(state, event, moment)
+        sent = tuple(effect.event.id for effect in effects if isinstance(effect, Send))
+        kept = tuple(one for one in after.waiting if one.row.id not in sent)
+        return replace(after, waiting=kept), (*effects, Forget(sent)) if sent else effects
+
+    patch.setattr("device.core.machine.advance_outbox", advance)
+
+
+def press_dropped_for_its_age(patch: Patch) -> None:
+    """A press that is a minute old is not worth an alarm any more."""
+    real = desk.route_event
+
+    def route(register: Any, device: Any, event: Any, at: Any, **more: Any) -> Any:
+        if event.type is EventType.HELP and event.age_ms > 60_000:
+            return desk.Record("too_old")
+        return real(register, device, event, at, **more)
+
+    patch.setattr("relay.engine.route_event", route)
+
+
+def second_press_raises_a_second_alarm(patch: Patch) -> None:
+    """Every press is an alarm of its own."""
+    real = desk.route_event
+
+    def route(register: Any, device: Any, event: Any, at: Any, **more: Any) -> Any:
+        found = real(register, device, event, at, **more)
+        return desk.RaiseAlarm(device.household, AlarmKind.HELP) if event.type is EventType.HELP else found
+
+    patch.setattr("relay.engine.route_event", route)
+
+
+def old_ok_cancels_a_new_press(patch: Patch) -> None:
+    """The daily OK, heard after the press that followed it, takes the press back."""
+    patch.setattr(life, "_before_last_press", lambda alarm, event: False)
+
+
+def accepted_lasts_for_ever(patch: Patch) -> None:
+    """Who said "coming" and did not come is waited for all night."""
+    real = life._deadline_passed
+
+    def passed(alarm: Any, around: Any, now: Any) -> Advance:
+        if alarm.stage is AlarmStage.ACCEPTED:
+            return Advance(replace(alarm, deadline=now + timedelta(days=1)), life.APPLIED)
+        return real(alarm, around, now)
+
+    patch.setattr(life, "_deadline_passed", passed)
+
+
+def coming_while_it_rings_again(patch: Patch) -> None:
+    """Once somebody has accepted, the panel says "coming" for the rest of the alarm."""
+    real = desired.panel_alarm
+
+    def shown(register: Any, household: str, alarms: Any) -> Any:
+        held = list(alarms)
+        told = real(register, household, held)
+        if told is not None and any(alarm.id == told.id and alarm.helpers for alarm in held):
+            return told.model_copy(update={"stage": Stage.ACCEPTED})
+        return told
+
+    patch.setattr(desired, "panel_alarm", shown)
+
+
+def old_promise_answers_a_new_press(patch: Patch) -> None:
+    """The panel goes on saying what desired said before the press that nobody has heard of yet."""
+    real = panel._stage
+
+    def stage(state: Any, now_ms: int, limits: Any) -> PanelStage:
+        return real(replace(state, unreceipted=()) if state.alarm is not None else state, now_ms, limits)
+
+    patch.setattr(panel, "_stage", stage)
+
+
+def older_desired_is_applied(patch: Patch) -> None:
+    """A device takes whatever desired state comes last."""
+    real = twin.apply_desired
+
+    def apply(state: Any, wanted: Any) -> Any:
+        return real(replace(state, rev=0), wanted)
+
+    patch.setattr("device.core.machine.apply_desired", apply)
+
+
+def nothing_is_told_twice(patch: Patch) -> None:
+    """The relay does not look whether what it published has arrived."""
+    patch.setattr(telling.Teller, "reported", lambda self, turn, device, rev: None)
+    patch.setattr(telling.Teller, "repair", lambda self, turn, seen: len(self._repairs.pop_due(turn.mono_ms)))
+
+
+def sent_once(patch: Patch) -> None:
+    """The outbox waits for the next connection instead of sending again."""
+    patch.setattr(outbox, "RESEND_AFTER_S", (10**6,))
+
+
+def duplicates_are_news(patch: Patch) -> None:
+    """An event that comes again is taken again."""
+    patch.setattr(RelayDisk, "known_events", lambda self, ids: set())
+
+
+def rings_as_asked(patch: Patch) -> None:
+    """The bell reports what it should ring, and not what really sounds."""
+    patch.setattr(
+        device_runtime.DeviceRuntime,
+        "_report",
+        _reporting_wishes(device_runtime.DeviceRuntime._report),
+    )
+
+
+def _reporting_wishes(real: Callable[..., None]) -> Callable[..., None]:
+    def report(self: Any, asked: Any, moment: Any) -> None:
+        real(self, replace(asked, ringing=self.state.chime), moment)
+
+    return report
+
+
+def published_before_it_is_on_disk(patch: Patch) -> None:
+    """The press goes out first and is saved afterwards, "for speed"."""
+    real = device_runtime.DeviceRuntime._perform
+
+    def perform(self: Any, effects: Any, deliveries: Any, moment: Any) -> None:
+        early = [effect for effect in effects if isinstance(effect, Send)]
+        for effect in early:
+            self._publish(self._event_topic, effect.event, retain=False)
+        real(self, [effect for effect in effects if effect not in early], deliveries, moment)
+
+    patch.setattr(device_runtime.DeviceRuntime, "_perform", perform)
+
+
+def open_alarms_are_forgotten_at_a_restart(patch: Patch) -> None:
+    """Deadlines live in memory only, as elsewhere."""
+    patch.setattr(RelayDisk, "load", lambda self: replace(super(RelayDisk, self).load(), alarms={}))
+
+
+def acknowledged_before_the_commit(patch: Patch) -> None:
+    """The relay acknowledges to the broker first. Harmless, as it must be: the receipt decides, not the pipe."""
+    real = runtime.RelayRuntime.perform
+
+    def perform(self: Any, turn: Turn) -> Turn:
+        for delivery in turn.acks:
+            self._link.ack(delivery)
+        turn.acks.clear()
+        return real(self, turn)
+
+    patch.setattr(runtime.RelayRuntime, "perform", perform)
+
+
+HARMLESS = (acknowledged_before_the_commit,)
+BREAKAGES: tuple[Callable[[Patch], None], ...] = (
+    press_on_arrived_only_counts,
+    publish_before_commit,
+    deadlines_stay_when_the_clock_steps,
+    forgotten_when_sent,
+    press_dropped_for_its_age,
+    second_press_raises_a_second_alarm,
+    old_ok_cancels_a_new_press,
+    accepted_lasts_for_ever,
+    coming_while_it_rings_again,
+    old_promise_answers_a_new_press,
+    older_desired_is_applied,
+    nothing_is_told_twice,
+    sent_once,
+    duplicates_are_news,
+    rings_as_asked,
+    published_before_it_is_on_disk,
+    open_alarms_are_forgotten_at_a_restart,
+)
+
+
+def main(seeds: int) -> None:
+    """Print the table."""
+    for breakage in (*BREAKAGES, *HARMLESS):
+        with Patch.context() as patch:
+            breakage(patch)
+            failures = [result for result in run_storm(range(1, seeds + 1), StormPlan(), 2) if result.failure]
+        words = failures[0].failure.split("\n")[0][:110] if failures and failures[0].failure else ""
+        sys.stdout.write(f"{breakage.__name__:<40} {len(failures):>4} of {seeds}  {words}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
