@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO, cast
 
@@ -43,29 +44,40 @@ def _to_json(event: EventDict, **_options: Any) -> str:
 
 
 class _Stream:
-    """stderr, a line at a time; while held, lines wait and leave in one write."""
+    """stderr, a line at a time; while held, lines wait and leave in one write. Any thread may write.
+
+    A line that stderr does not take (closed, full disk) is dropped: a press matters more than a line about it.
+    """
 
     def __init__(self) -> None:
         self._held: list[str] | None = None
+        self._lock = threading.Lock()
 
     def write(self, line: str) -> None:
-        if self._held is None:
-            sys.stderr.write(line)
-        else:
-            self._held.append(line)
+        with self._lock:
+            if self._held is not None:
+                self._held.append(line)
+            else:
+                self._put(line)
 
     def flush(self) -> None:
-        if self._held is None:
-            sys.stderr.flush()
+        """``write`` has done it."""
 
     def hold(self) -> None:
-        self._held = []
+        with self._lock:
+            self._held = []
 
     def release(self) -> None:
-        lines, self._held = self._held, None
-        if lines:
-            sys.stderr.write("".join(lines))
-            sys.stderr.flush()
+        with self._lock:
+            lines, self._held = self._held, None
+            if lines:
+                self._put("".join(lines))
+
+    def _put(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: closed
+            if (stream := sys.stderr) is not None:
+                stream.write(text)
+                stream.flush()
 
 
 _stream = _Stream()
@@ -90,7 +102,7 @@ def configure_logs(
 ) -> None:
     """Set up structlog, and the standard library's logging beneath it, for this process. Call it once, first."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())
+    as_json = format == "json" or (format == "auto" and not (sys.stderr and sys.stderr.isatty()))
     shared: list[Processor] = [
         structlog.processors.add_log_level,
         _stamp_ms,

@@ -1,5 +1,7 @@
 """Logs: UTC to the millisecond, ids only, the same complaint once."""
 
+import errno
+import io
 import json
 import logging
 import re
@@ -9,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from doorbell.logs import WITHHELD, LogOnce, configure_logs
+from doorbell.logs import WITHHELD, LogOnce, configure_logs, lines_held
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +114,41 @@ def test_the_same_complaint_is_written_once_and_its_repeats_are_counted() -> Non
     assert once.clear() == 0
     once.warning("link.refused", reason="b")
     assert written[2:] == [("link.refused", {"reason": "b"})]
+
+
+class _FullDisk(io.StringIO):
+    """Takes nothing."""
+
+    def write(self, line: str, /) -> int:
+        """What ``/dev/full`` does."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def _closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("broken", [_FullDisk(), _closed(), None], ids=["full", "closed", "none"])
+def test_a_log_that_cannot_be_written_ends_nothing(
+    broken: io.StringIO | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Relay and device ended at their first line when the log's disk was full, and again at every restart."""
+    configure_logs("json", "info")
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", broken)
+        structlog.get_logger("x").info("alone")
+        with lines_held():
+            structlog.get_logger("x").info("held")
+    structlog.get_logger("x").info("there is room again")
+    assert [json.loads(line)["event"] for line in lines(capsys)] == ["there is room again"]
+
+
+def test_held_lines_leave_together_and_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("json", "info")
+    with lines_held():
+        structlog.get_logger("x").info("first")
+        structlog.get_logger("x").info("second")
+        assert lines(capsys) == []
+    assert [json.loads(line)["event"] for line in lines(capsys)] == ["first", "second"]
