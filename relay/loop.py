@@ -80,10 +80,9 @@ def run_loop(
         if any(isinstance(item, LinkDied) for item in inputs) or not links.alive():
             log.error("link.dead")
             return False
-        with lines_held():
-            turn = _insist(partial(runtime.decide, inputs), stopping)
-            if turn is None or _insist(partial(runtime.perform, turn), stopping) is None:
-                return True
+        turn = _insist(partial(runtime.decide, inputs), stopping)
+        if turn is None or _insist(partial(runtime.perform, turn), stopping) is None:
+            return True
         alive()
     return True
 
@@ -94,7 +93,8 @@ def _insist(action: Callable[[], T], stopping: Callable[[], bool]) -> T | None:
     wait_s, failures = RETRY_FIRST_S, 0
     while True:
         try:
-            result = action()
+            with lines_held():  # not around the waiting: a database that fails must be told now
+                result = action()
         except StoreError as error:
             if not error.retryable:
                 raise
