@@ -50,6 +50,12 @@ def test_when_it_happened(clock: ClockState, off_s: int, age_s: int, happened_s:
     assert happened_at(said, T0) == T0 + happened_s * SECOND
 
 
+def test_a_relay_without_a_clock_hears_an_old_press_within_the_calendar_of_the_wire() -> None:
+    """It was from 1969: every bell refused the desired state that held it, and none rang."""
+    woken = datetime(1970, 1, 1, 0, 0, 30, tzinfo=UTC)
+    assert happened_at(event(woken, 300_000, ClockState.UNSYNCED), woken) == datetime(1970, 1, 1, tzinfo=UTC)
+
+
 @given(
     at=st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30), timezones=st.just(UTC)),  # noqa: DTZ001
     age_ms=st.integers(0, 10 * 365 * 86_400_000),
