@@ -306,9 +306,9 @@ class Speaker:
             except OSError as error:
                 # A disk that is full or read-only must not silence a bell: memory has room.
                 _log.warning("sound.not_cached", reason=str(error))
-                self._directory = Path(tempfile.mkdtemp(prefix="doorbell-sounds-"))
-                path = self._directory / name
                 with suppress(OSError):  # then the player fails on it, which is told, and the buzzer takes over
+                    self._directory = Path(tempfile.mkdtemp(prefix="doorbell-sounds-"))
+                    path = self._directory / name
                     _write_whole(path, rendered)
         return path
 

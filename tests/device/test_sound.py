@@ -7,6 +7,7 @@ import os
 import queue
 import shutil
 import signal
+import tempfile
 import wave
 from array import array
 from collections.abc import Callable, Iterator
@@ -336,4 +337,16 @@ def test_a_disk_that_cannot_hold_the_sounds_does_not_silence_the_bell(
     (tmp_path / "sounds").write_text("a file where the directory should be")
     one = speaker(script(tmp_path, '[ -s "$1" ] || exit 1\nexec sleep 60'), buzzer_fitted=False)
     one.chime((ALARM,))
+    assert told(heard) == ChimeStarted(ALARM)
+
+
+def test_no_room_for_the_sounds_anywhere_leaves_the_buzzer(
+    tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The speaker's thread ended where even the directory for temporary files could not be written."""
+    (tmp_path / "sounds").write_text("a file where the directory should be")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    one = speaker(script(tmp_path, '[ -s "$1" ] || exit 1\nexec sleep 60'))
+    one.chime((ALARM,))
+    assert isinstance(told(heard), Trouble)
     assert told(heard) == ChimeStarted(ALARM)
