@@ -29,6 +29,8 @@ from relay.ports import NoticeDelivered, NoticeRow
 
 TIMEOUT_S = 10.0
 """For each of connecting, sending and every part of the answer."""
+CLOSE_S = 1.0
+"""For attempts that run when the relay stops or has died: the next relay must not wait for a hook that hangs."""
 MAX_WAITING = 10_000
 """Notices in memory; more fail as retryable and come again by the relay's own back-off."""
 MAX_ANSWER_BYTES = 64 * 1024
@@ -76,11 +78,13 @@ class WebhookNotifier:
             self._deliver(NoticeDelivered(notice.id, ok=False, detail="too many notices are waiting"))
 
     def close(self) -> None:
-        """Stop after the attempts that run; what waits is in the database and is sent after the next start."""
+        """Stop within ``CLOSE_S``; what waits or still runs is in the database and is sent after the next start."""
         self._lanes.close()
+        give_up = time.monotonic() + CLOSE_S
         for thread in self._threads:
-            thread.join(timeout=3 * self._timeout_s)
-        self._client.close()
+            thread.join(timeout=max(0.0, give_up - time.monotonic()))
+        if not any(thread.is_alive() for thread in self._threads):
+            self._client.close()
 
     def _work(self) -> None:
         while (job := self._lanes.take()) is not None:

@@ -230,6 +230,18 @@ def test_a_hook_that_hangs_holds_up_no_other(receiver: Receiver) -> None:
         assert [teller.outcomes.get(timeout=WAIT_S).notice for _ in range(5)] == ["h0", "h1", "h2", "h3", "h4"]
 
 
+def test_a_hook_that_hangs_does_not_hold_up_the_end(receiver: Receiver) -> None:
+    """A relay that stopped or died waited for it, up to half a minute in which no other relay could start."""
+    with telling() as teller:
+        hook = receiver.hook("/hang")
+        teller.notifier.send(a_notice("n1", hook), hook)
+        assert receiver.hanging.wait(WAIT_S)
+        teller.notifier.close()
+        assert teller.outcomes.empty()
+        receiver.gate.set()
+        assert teller.outcomes.get(timeout=WAIT_S).ok
+
+
 def test_every_notice_has_exactly_one_outcome(receiver: Receiver, teller: Teller) -> None:
     hooks = [receiver.hook(f"/hook-{number}") for number in range(7)]
     for number in range(300):
