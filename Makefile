@@ -66,7 +66,7 @@ lock: setup ## write requirements.lock after a change of pyproject.toml; ARGS="-
 	@$(MAKE) --no-print-directory setup
 
 .PHONY: bench
-bench: setup ## press to ring, rate, memory, each beside its floor; writes docs/benchmarks.md
+bench: setup ## press to ring, rate, memory, each beside its floor; ARGS="--write" keeps it in docs/benchmarks.md
 	@$(BIN)/python -m bench.ring $(ARGS)
 
 .PHONY: clean
