@@ -34,11 +34,6 @@ class Teller:
         self._repairs = Wakeups()
         self._unsent: set[str] = set()
 
-    def rev_of(self, device: str) -> int:
-        """The committed revision of a device; 0 before its first."""
-        twin = self._twins.get(device)
-        return twin.rev if twin is not None else 0
-
     def settle(self, turn: Turn, online: Container[str]) -> None:
         """Compute the desired states of everything that this turn touched; changed ones get a new revision."""
         for device_id in (*turn.bells, *turn.panels):
