@@ -18,6 +18,8 @@ from tests.system.brokers import make_broker
 from tests.system.processes import WITHIN_S, Device, Program, run_to_end, until
 
 COMMUNITY, HOUSEHOLD, PANEL, FIRST, SECOND = "xihushan", "liu", "panel-liu", "bell-first", "bell-second"
+OTHER_PANEL, OTHER_BELL = "panel-chen", "bell-wu"
+"""Registered with a household of their own, and never running: whoever speaks for them is a stranger to the first."""
 STEP_WAIT_S = 3
 REGISTER = f"""
 [[community]]
@@ -44,6 +46,20 @@ place = "西湖山小区 3栋502"
 panels = ["{PANEL}"]
 volunteers = ["peng", "zhang"]
 policies = {{ help = "quick" }}
+
+[[person]]
+id = "wu"
+community = "{COMMUNITY}"
+name = "吴秀英"
+bells = ["{OTHER_BELL}"]
+
+[[household]]
+id = "chen"
+community = "{COMMUNITY}"
+label = "陈爷爷"
+place = "西湖山小区 1栋203"
+panels = ["{OTHER_PANEL}"]
+volunteers = ["wu"]
 
 [[policy]]
 id = "quick"
