@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from doorbell.wire import format_time
-from relay.adapters.store_rows import MAX_REJECTED, JournalLine
+from relay.adapters.store_rows import MAX_REJECTED
 from relay.core.alarm import AlarmStage
 from relay.intake import LOGGED_A_MINUTE
 from tests.system.brokers import BROKERS
-from tests.system.processes import GONE, WITHIN_S, Device, until
+from tests.system.processes import GONE, WITHIN_S, until
 from tests.system.stranger import Stranger
 from tests.system.town import COMMUNITY, FIRST, OTHER_BELL, PANEL, SECOND, Town
 
@@ -98,7 +98,7 @@ def test_rubbish_is_refused_with_a_reason_and_kept_while_a_press_rings_at_once(t
         assert half.wait(WITHIN_S)
         assert press_to_ring_s(town) < RING_WITHIN_S
         assert_no_stranger_answers(town)
-        finish(town, town.first)
+        town.help_arrives(town.first)
         flood.join()
         until(lambda: kept(town)["not_json"] == MAX_REJECTED, "the flood is kept, as much as there is room for")
         assert {program.name: program.pid for program in (town.relay, *town.devices)} == pids, town.last_words()
@@ -154,13 +154,13 @@ def press_to_ring_s(town: Town) -> float:
 
 def assert_no_stranger_answers(town: Town) -> None:
     """Who was not called cannot take, decline or finish an alarm; an answer to no alarm is kept, and nothing more."""
-    alarm = until(lambda: of_type(town, "raised"), "the alarm is raised")[0].alarm
+    alarm = until(lambda: town.lines_of("raised"), "the alarm is raised")[0].alarm
     with Stranger(town.broker.port) as stranger:
         for word in ("accept", "decline", "done"):
             assert stranger.say(topic(OTHER_BELL), event(word, alarm=alarm))
         assert stranger.say(topic(SECOND), event("accept", alarm=str(uuid.uuid4())))
         assert stranger.say(topic(SECOND), event("accept"))
-    ignored = until(lambda: [*of_type(town, "ignored"), *of_type(town, "early")][3:], "the answers are in the journal")
+    ignored = until(lambda: [*town.lines_of("ignored"), *town.lines_of("early")][3:], "the answers are in the journal")
     assert ignored
     reasons = Counter(
         (line.device, line.data["reason"]) for line in town.journal() if line.type in ("ignored", "early")
@@ -169,17 +169,6 @@ def assert_no_stranger_answers(town: Town) -> None:
     assert [one.stage for one in town.store.alarms()] == [AlarmStage.RINGING]
     assert town.first.now.sounding == (alarm,)
     assert not {one.stage for one in town.panel.sightings} & {"coming", "arrived", "closed"}
-
-
-def finish(town: Town, bell: Device) -> None:
-    """The rest of the story, after which the town rests."""
-    bell.press("answer")
-    until(lambda: town.panel.now.stage == "coming", "the panel says coming")
-    town.panel.press("ok")
-    until(lambda: town.panel.now.stage == "arrived" and bell.now.light == "mine", "the helper is there")
-    bell.press("answer", ms=1_200)
-    until(lambda: of_type(town, "closed"), "the alarm is closed")
-    town.await_rest()
 
 
 def assert_overruled(town: Town) -> None:
@@ -192,11 +181,6 @@ def assert_overruled(town: Town) -> None:
     until(lambda: town.first.logged("desired.refused"), "the bell finds it again")
     town.await_rest()
     assert press_to_ring_s(town) < RING_WITHIN_S
-
-
-def of_type(town: Town, *kinds: str) -> list[JournalLine]:
-    """Lines of the journal of these types."""
-    return [line for line in town.journal() if line.type in kinds]
 
 
 @pytest.mark.parametrize("kind", BROKERS)
@@ -213,13 +197,13 @@ def test_while_the_disk_is_full_no_press_is_acknowledged_and_afterwards_all_ring
             town.panel.press("help")
         until(lambda: town.relay.logged("store.failed"), "the relay sees that it cannot write")
         until(lambda: town.panel.now.stage == "unreachable", "the panel says that it reaches nobody yet")
-        assert not of_type(town, "raised")
+        assert not town.lines_of("raised")
         assert {one.stage for one in town.panel.sightings if one is not GONE} == {"idle", "heard", "unreachable"}
         assert town.panel.now.outbox == 2
         resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
         until(lambda: town.first.now.sounding, "the bell sounds when there is room again")
         assert town.relay.logged("store.recovered")
-        finish(town, town.first)
+        town.help_arrives(town.first)
         counts = Counter(line.type for line in town.journal() if line.alarm)
         assert (counts["raised"], counts["pressed_again"], counts["accepted"], counts["closed"]) == (1, 1, 1, 1)
         assert town.relay.pid == pid

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.brokers import BROKERS
+from tests.system.processes import until
 from tests.system.story import PROCESSES, Moment, Story
 from tests.system.town import Town
 
@@ -70,3 +72,28 @@ def test_a_killed_process_loses_no_press_and_moves_no_deadline(
         towns.end(kind)
         raise
     record_property("kill", {"broker": kind, "process": process, "moment": moment.value, **asdict(told)})
+
+
+@pytest.mark.parametrize("away", ["relay", "broker"])
+@pytest.mark.parametrize("kind", BROKERS)
+def test_what_a_light_has_acknowledged_is_on_the_devices_own_disk(tmp_path: Path, kind: str, away: str) -> None:
+    """With nobody to hear them, a press and an answer outlive the device on which they were given; nobody repeats them.
+
+    The panel shows ``heard`` and dies, the bell shows ``answering`` and dies, each while relay or broker is down.
+    """
+    with Town(tmp_path, kind) as town:
+        town.kill(away)
+        town.panel.press("help")
+        until(lambda: town.panel.now.stage == "heard", "the panel shows that it has heard")
+        town.kill("panel")
+        town.restart("panel")
+        town.restart(away)
+        until(lambda: town.first.now.sounding, "the first bell sounds")
+        town.kill(away)
+        town.first.press("answer")
+        until(lambda: town.first.now.light == "answering", "the bell shows that it has heard")
+        town.kill("first")
+        town.restart("first")
+        town.restart(away)
+        town.helper_arrives(town.first)
+        assert [len(town.lines_of(kind)) for kind in ("raised", "pressed_again", "accepted", "closed")] == [1, 0, 1, 1]

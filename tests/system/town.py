@@ -116,6 +116,24 @@ class Town:
         self._journal.extend(self.store.journal(after_seq=after))
         return [*self._journal]
 
+    def lines_of(self, *kinds: str) -> list[JournalLine]:
+        """Lines of the journal of these types."""
+        return [line for line in self.journal() if line.type in kinds]
+
+    def help_arrives(self, bell: Device) -> None:
+        """Whoever hears this bell says coming, comes, and says that it is done; then the town rests."""
+        bell.press("answer")
+        self.helper_arrives(bell)
+
+    def helper_arrives(self, bell: Device) -> None:
+        """The same, once the answer is given."""
+        until(lambda: self.panel.now.stage == "coming", "the panel says coming")
+        self.panel.press("ok")
+        until(lambda: self.panel.now.stage == "arrived" and bell.now.light == "mine", "the helper is there")
+        bell.press("answer", ms=1_200)
+        self.await_rest()
+        assert not self.store.alarms(), "no alarm stays open"
+
     def not_at_rest(self) -> list[str]:
         """What keeps the town from being as it is when nothing happens: everybody connected, told and silent."""
         if self.relay.logged("link.up") is None:
