@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from doorbell.wire import Channel, Topics
 from relay.ports import NoticeDelivered
 from sim.device_machine import DeviceMachine
 from sim.network import FAIR, RELAY, Weather
 from sim.people import HOUR_MS
 from sim.village import Village
-from sim.world import edited, panel_of
+from sim.world import COMMUNITY, edited
 
 FAULTS_A_DAY = 30
 STRIKES = 3
@@ -116,7 +117,7 @@ class Faults:
         if home is None:
             return village.devices[chance.choice(list(village.devices))]
         bells = village.register.volunteer_bells(home)
-        return village.devices[chance.choice((panel_of(home), *bells))]
+        return village.devices[chance.choice((*village.register.panels_of[home], *bells))]
 
     def _span_ms(self, low: int, high: int) -> int:
         """A length of time: short ones are as likely as long ones."""
@@ -170,6 +171,17 @@ class Faults:
     def broker_autosave(self, _machine: DeviceMachine) -> None:
         """No fault, but what a crash later goes back to."""
         self.village.broker.autosave()
+
+    def rubbish(self, machine: DeviceMachine) -> None:
+        """A broken program says something that nobody can use, to the relay or to a device; some of it is retained."""
+        chance, topics = self._chance, Topics()
+        device = chance.choice((machine.name, machine.name, "no-such-device"))
+        channel = chance.choice((Channel.EVENT, Channel.REPORTED, Channel.ONLINE, Channel.DESIRED))
+        self.village.broker.inject(
+            topics.of(COMMUNITY, device, channel),
+            chance.choice((b"", b"{", b"null", b'{"rev": -1}', b'{"id": 1, "type": "party"}', b"\xff" * 9_000)),
+            retain=channel is not Channel.EVENT,
+        )
 
     # --- devices ----------------------------------------------------------------------------------------------------
 
@@ -278,6 +290,7 @@ _KINDS: dict[str, Callable[[Faults, DeviceMachine], None]] = {
         "relay_cut",
         "broker_restart",
         "broker_autosave",
+        "rubbish",
         "device_death",
         "device_power",
         "device_clock",

@@ -127,6 +127,11 @@ class SimBroker:
             self._client_loses(connection, 0, "reset")
             self.schedule.after(self.chance.randint(0, 300), self._broker_loses, connection)
 
+    def inject(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Somebody who should not publishes something."""
+        if self.running:
+            self._publish(topic, payload, retain=retain)
+
     def _notice_client(self, connection: Connection) -> None:
         if connection.held is not None:
             self._client_loses(connection, 0, "timed out")

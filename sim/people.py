@@ -15,7 +15,6 @@ from device.core.signals import Light
 from doorbell.wire import Stage
 from sim.device_machine import DeviceMachine
 from sim.village import Village
-from sim.world import panel_of
 
 HOUR_MS = 3_600_000
 SAFE_HOLD_MS = 3_300
@@ -100,11 +99,15 @@ class People:
     def _help(self, home: str) -> None:
         chance = self._chance
         ms = chance.choices((chance.randint(60, 500), 4_000, 70_000), (90, 8, 2))[0]
-        self.village.press(panel_of(home), ButtonName.HELP, ms, bounces=chance.random() < 0.3)
+        self.village.press(self._panel(home), ButtonName.HELP, ms, bounces=chance.random() < 0.3)
+
+    def _panel(self, home: str) -> str:
+        """The panel within reach."""
+        return self._chance.choice(self.village.register.panels_of[home])
 
     def _ok(self, home: str) -> None:
         self.village.press(
-            panel_of(home), ButtonName.OK, self._chance.randint(60, 500), bounces=self._chance.random() < 0.3
+            self._panel(home), ButtonName.OK, self._chance.randint(60, 500), bounces=self._chance.random() < 0.3
         )
 
     # --- volunteers -------------------------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ class People:
 
     def _arrive(self, home: str) -> None:
         """At the door of the household: the helper presses the green button, if the panel says that one is coming."""
-        runtime = self.village.devices[panel_of(home)].runtime
+        runtime = self.village.devices[self._panel(home)].runtime
         if runtime is not None and runtime.state.light is Light.COMING:
             self._ok(home)
 

@@ -20,7 +20,9 @@ def build_register(chance: Random, households: int) -> Register:
     alliance = [Person(name, COMMUNITY, name) for name in ("doctor", "pharmacist", "clerk")]
     policies = village_policies()
     homes = [_household(chance, n, people) for n in range(1, households + 1)]
-    devices = [Device(panel_of(h.id), COMMUNITY, DeviceRole.PANEL, household=h.id) for h in homes]
+    devices = [Device(f"panel-{h.id}", COMMUNITY, DeviceRole.PANEL, household=h.id) for h in homes]
+    # A second panel beside the bed: its presses and its clock are its own, the alarm is the household's.
+    devices += [replace(panel, id=f"{panel.id}-bed") for panel in devices if chance.random() < 0.15]
     for person in (*people, *alliance):
         # Some people have no bell at home yet, some have a second one upstairs.
         bells = chance.choices((0, 1, 2), (5, 85, 10))[0] if person not in alliance else 1
@@ -45,11 +47,6 @@ def build_register(chance: Random, households: int) -> Register:
     )
 
 
-def panel_of(household: str) -> str:
-    """The panel of a household."""
-    return f"panel-{household}"
-
-
 def village_policies() -> tuple[Policy, ...]:
     """Policies beside the product's default: somebody looks in, a hook first, an impatient one, one with gaps."""
     return (
@@ -63,12 +60,14 @@ def village_policies() -> tuple[Policy, ...]:
 def edited(register: Register, chance: Random) -> Register:
     """The register after a working day at the office: a policy, a pair or a label has changed."""
     home = register.households[chance.choice(sorted(register.households))]
-    match chance.randint(0, 2):
+    match chance.randint(0, 3):
         case 0:
             policy = chance.choice(("", *sorted(register.policies)))
             changed = replace(home, policies=((AlarmKind.HELP, policy),) if policy else ())
         case 1:
             changed = replace(home, volunteers=tuple(chance.sample(home.volunteers, len(home.volunteers))))
+        case 2:
+            changed = replace(home, volunteers=tuple(chance.sample(sorted(register.people), chance.randint(1, 3))))
         case _:
             changed = replace(home, label=f"{home.label}*"[:40])
     return replace(register, households={**register.households, home.id: changed})
