@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from doorbell.errors import DoorbellBug
 from doorbell.ids import derived_id
@@ -29,7 +29,7 @@ from relay.core.journal import LineType
 from relay.core.life import APPLIED, advance_alarm, raise_alarm
 from relay.core.policy import OnMistake
 from relay.core.register import Device, Register
-from relay.core.steps import Surroundings
+from relay.core.steps import Surroundings, as_ms, due_wait_s
 from relay.core.timing import happened_at
 from relay.hooks import HookDesk
 from relay.ports import EventRow, JournalRow, NoticeRow
@@ -37,6 +37,9 @@ from relay.turn import Turn
 from relay.watch import Watch
 
 EARLY = "early"
+MAX_EARLY_OF_DEVICE = 64
+EARLY_KEPT = timedelta(hours=24)
+"""A press that its panel has not got through in a day is known otherwise by then, and so is who went."""
 MAX_EARLY = 10_000
 """Answers to alarms that nobody has raised, held in memory; the rest is recorded only."""
 _LINES = {
@@ -75,7 +78,7 @@ class Engine:
         self._watch = watch
         self._hooks = hooks
         self._early: dict[str, list[EventRow]] = {}
-        self._early_count = 0
+        self._early_of: Counter[str] = Counter()
         for row in early:
             self._keep_early(row)
 
@@ -120,7 +123,7 @@ class Engine:
             case ToAlarm():
                 return self._answer(turn, route.alarm, route.event, said), route.alarm
             case Early():
-                verdict = EARLY if self._early_count < MAX_EARLY else "too_many_early"
+                verdict = EARLY if self._has_room(turn, said.device.id) else "too_many_early"
                 line = LineType.EARLY if verdict == EARLY else LineType.IGNORED
                 self._journal(turn, said, line, verdict, route.alarm)
                 return verdict, route.alarm
@@ -163,7 +166,7 @@ class Engine:
     def _hear_early(self, turn: Turn, press: str) -> None:
         """The press that answers were waiting for has come: it raised an alarm, or was counted to one."""
         for held in self._early.pop(press, ()):
-            self._early_count -= 1
+            self._early_of[held.device] -= 1
             device = self.register.devices.get(held.device)
             if device is None:
                 turn.batch.verdicts[held.id] = "unknown_device"
@@ -173,7 +176,22 @@ class Engine:
 
     def _keep_early(self, row: EventRow) -> None:
         self._early.setdefault(row.alarm or "", []).append(row)
-        self._early_count += 1
+        self._early_of[row.device] += 1
+
+    def _has_room(self, turn: Turn, device: str) -> bool:
+        """Whether one more early answer of a device can be held; old ones make room."""
+        if self._early_of[device] < MAX_EARLY_OF_DEVICE and self._early_of.total() < MAX_EARLY:
+            return True
+        for alarm_id, rows in list(self._early.items()):
+            kept = [row for row in rows if turn.now - row.received_at < EARLY_KEPT]
+            for row in rows:
+                if row not in kept:
+                    self._early_of[row.device] -= 1
+                    turn.batch.verdicts[row.id] = "never_raised"
+            self._early[alarm_id] = kept
+            if not kept:
+                del self._early[alarm_id]
+        return self._early_of[device] < MAX_EARLY_OF_DEVICE and self._early_of.total() < MAX_EARLY
 
     # -----------------------------------------------------------------------------------------------------------------
     # Alarms
@@ -244,6 +262,13 @@ class Engine:
         """The wall clock was moved: every deadline moves with it."""
         for alarm in list(self._book.by_id.values()):
             self.advance(turn, alarm, ClockStepped(delta_ms))
+
+    def cap_deadlines(self, turn: Turn) -> None:
+        """After a boot with another wall clock: no deadline may be farther away than the wait that it is for."""
+        for alarm in list(self._book.by_id.values()):
+            latest = turn.now + timedelta(seconds=due_wait_s(alarm))
+            if alarm.deadline is not None and alarm.deadline > latest:
+                self.advance(turn, alarm, ClockStepped(as_ms(latest - alarm.deadline)))
 
     def pass_time(self, turn: Turn) -> None:
         """Bells that changed, then deadlines that have come."""

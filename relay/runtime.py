@@ -18,7 +18,7 @@ import structlog
 
 from doorbell.errors import DoorbellBug
 from doorbell.link import Delivery, Link, LinkDied, LinkDown, LinkEvent, LinkUp
-from doorbell.wire import Event, Presence, Reported, Topics
+from doorbell.wire import Event, Presence, Reported, Topics, format_time
 from relay.book import AlarmBook
 from relay.core.alarm import Alarm, ClosedBy, NoteType
 from relay.core.desk import Reject, check_sender
@@ -88,6 +88,7 @@ class RelayRuntime:
         self.counts: Counter[str] = Counter()
         self.book = AlarmBook()
         self._to_refresh: deque[str] = deque()
+        self._link_is_up = False
         self._fresh_from_ms: int | None = None
 
     def start(self) -> None:
@@ -146,13 +147,17 @@ class RelayRuntime:
                     self._apply_outcome(turn, item)
                 case LinkUp():
                     turn.waited, self._fresh_from_ms = QUEUED, turn.mono_ms + BACKLOG_MS
+                    self._link_is_up = True
                     self._watch.link_up(turn.mono_ms)
-                    self._teller.connected(turn)
                 case LinkDown():
                     self.counts["link.down"] += 1
+                    self._link_is_up = False
+                    self._watch.link_down()
                 case LinkDied():
                     raise DoorbellBug(f"the link's thread died: {item.reason}")
         self._pass_time(turn)
+        if self._link_is_up:
+            self._teller.connected(turn)
         self.counts["desired.repaired"] += self._teller.repair(turn, self._watch.seen)
         self._teller.settle(turn, self._watch.reachable)
         return turn
@@ -183,7 +188,8 @@ class RelayRuntime:
             facts.update(line.data)
             whole = line.type != NoteType.RAISED.value
             if line.after is not None and whole:
-                facts.update(stage=line.after.stage.value, deadline=line.after.deadline)
+                deadline = line.after.deadline
+                facts.update(stage=line.after.stage.value, deadline=deadline and format_time(deadline))
             if line.alarm is None or (line.after is not None and whole) or line.type in _LONE_LINES:
                 facts.update(alarm=line.alarm, household=line.household, device=line.device)
                 self._log.info(**facts)
@@ -225,7 +231,11 @@ class RelayRuntime:
 
     def _apply_news(self, turn: Turn, news: _News) -> None:
         if news.register is not None:
+            before = self._register
             self._register_version, self._register = news.register
+            for device in before.devices.values():
+                if device.id not in self._register.devices:
+                    self._teller.dismiss(turn, device)
             for part in (self._watch, self._teller, self._hooks, self._engine):
                 part.register = self._register
             self._to_refresh = deque(self._register.devices)
@@ -299,6 +309,8 @@ class RelayRuntime:
         delta_ms = 0 if self._offset_ms is None else offset_ms - self._offset_ms
         if self._offset_ms is not None and abs(delta_ms) < CLOCK_STEP_MS:
             return
+        if self._offset_ms is None:  # another boot: a clock that is behind would put every deadline far away
+            self._engine.cap_deadlines(turn)
         self._offset_ms = offset_ms
         turn.batch.anchor = ClockAnchor(self._clock.boot_id(), offset_ms)
         if delta_ms:

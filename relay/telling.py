@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from doorbell.wire import STORED_COUNT, Channel, Topics
+from doorbell.wire import STORED_COUNT, Channel, Desired, Topics
 from relay.book import AlarmBook, Twin, Wakeups
 from relay.core.desired import content_of, desired_for, payload_of
 from relay.core.presence import Seen
@@ -19,6 +19,8 @@ from relay.turn import Turn
 REPAIR_FIRST_MS = 5_000
 """A device on a good line reports a new rev within a second; less would only double the traffic of a bad one."""
 REPAIR_MAX_MS = 60_000
+RESENT_AT_ONCE = 1_000
+"""States said again in one turn: a tenth of what the link takes before it refuses."""
 MAX_OVERTAKEN_REV = 2**52
 """Half of what the contract allows: a device that claims more is broken, and following it leaves no room to count."""
 
@@ -93,11 +95,20 @@ class Teller:
         self._publish(turn, device_id, twin)
 
     def connected(self, turn: Turn) -> None:
-        """The link is up: say again what could not be said while it was down."""
-        for device_id in sorted(self._unsent):
+        """The link is up: say again what could not be said while it was down, or while its queue was full."""
+        for device_id in sorted(self._unsent)[:RESENT_AT_ONCE]:
+            self._unsent.discard(device_id)
             if device_id in self.register.devices:
                 self._publish(turn, device_id, self._twins[device_id])
-        self._unsent.clear()
+
+    def dismiss(self, turn: Turn, device: Device) -> None:
+        """A device that is registered no more: the broker must not go on showing it what it showed before."""
+        twin = self._twins.get(device.id)
+        if twin is not None:
+            twin.rev, twin.content = twin.rev + 1, content_of(Desired(rev=0))
+            turn.batch.twins[device.id] = TwinRow(device.id, twin.rev, twin.stored, twin.content)
+            topic = self._topics.of(device.community, device.id, Channel.DESIRED)
+            turn.publish[device.id] = (topic, payload_of(twin.rev, twin.stored, twin.content))
 
     def not_sent(self, device_id: str) -> None:
         """The link had no connection for this one; it is published at the next ``connected``."""

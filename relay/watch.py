@@ -14,7 +14,7 @@ from relay.book import AlarmBook, Wakeups
 from relay.core.alarm import Alarm
 from relay.core.desk import is_asked
 from relay.core.journal import LineType
-from relay.core.presence import NEVER_SEEN, Seen, note_presence, note_report, note_time
+from relay.core.presence import NEVER_SEEN, Seen, extend_patience, note_presence, note_report, note_time
 from relay.core.register import Device, DeviceRole, Register
 from relay.ports import JournalRow
 from relay.turn import Turn
@@ -45,11 +45,20 @@ class Watch:
         self.reachable: Container[str] = _Reachable(self)
         self.settled = False
         self._settle_at_ms: int | None = None
+        self._connected = False
         self._silences = Wakeups()
         self._sounding: dict[str, set[str]] = {}
 
+    def link_down(self) -> None:
+        """The relay hears nobody: that is no device's silence."""
+        self._connected = False
+
     def link_up(self, now_ms: int) -> None:
-        """The relay is connected: the retained messages are on their way."""
+        """The relay is connected: the retained messages are on their way, and everybody has an interval to be heard."""
+        self._connected = True
+        for device_id in self.online:
+            seen = self.seen[device_id] = extend_patience(self.seen[device_id], now_ms)
+            self._silences.set(device_id, seen.silent_at_ms)
         if not self.settled and self._settle_at_ms is None:
             self._settle_at_ms = now_ms + SETTLE_MS
 
@@ -65,7 +74,7 @@ class Watch:
         """A device reported, or its birth or will arrived; ``retained``: the broker kept it, for who knows how long."""
         old = self.seen.get(device.id, NEVER_SEEN)
         if isinstance(message, Reported):
-            if retained and device.id in self.seen and not old.online:
+            if retained and old.willed:
                 return  # its will is newer than its last report, in whichever order the broker hands them out
             new = note_report(message, turn.mono_ms)
         else:
@@ -76,10 +85,15 @@ class Watch:
 
     def pass_time(self, turn: Turn) -> None:
         """Devices that kept silent too long are held offline."""
+        if not self._connected:
+            return
         for device_id in self._silences.pop_due(turn.mono_ms):
             device = self.register.devices.get(device_id)
             old = self.seen.get(device_id)
-            if device is not None and old is not None:
+            if device is None:  # no longer registered
+                self.seen.pop(device_id, None)
+                self.online.discard(device_id)
+            elif old is not None:
                 self._changed(turn, device, old, note_time(old, turn.mono_ms))
 
     def sounding(self, alarm: Alarm) -> tuple[str, ...]:
@@ -97,7 +111,7 @@ class Watch:
 
     def next_ms(self) -> int | None:
         """When somebody may fall silent, or when everything is known."""
-        silent = self._silences.next_ms()
+        silent = self._silences.next_ms() if self._connected else None
         if self.settled or self._settle_at_ms is None:
             return silent
         return self._settle_at_ms if silent is None else min(silent, self._settle_at_ms)

@@ -24,6 +24,8 @@ class Seen:
     rev: int | None = None
     ringing: tuple[str, ...] = ()
     interval_s: int = DEFAULT_INTERVAL_S
+    willed: bool = False
+    """Offline by its last will: newer than any report that the broker has kept."""
 
 
 NEVER_SEEN = Seen()
@@ -43,8 +45,13 @@ def note_report(report: Reported, now_ms: int) -> Seen:
 def note_presence(seen: Seen, presence: Presence, now_ms: int) -> Seen:
     """After a birth or a will. Offline, nothing of it sounds as far as anybody can know."""
     if presence is Presence.ONLINE:
-        return replace(seen, online=True, silent_at_ms=now_ms + round(seen.interval_s * 1000 * SILENT_FACTOR))
-    return replace(seen, online=False, ringing=())
+        return replace(extend_patience(seen, now_ms), online=True, willed=False)
+    return replace(seen, online=False, ringing=(), willed=True)
+
+
+def extend_patience(seen: Seen, now_ms: int) -> Seen:
+    """After the relay's own line was down: what could not be heard was no silence, the interval begins anew."""
+    return replace(seen, silent_at_ms=now_ms + round(seen.interval_s * 1000 * SILENT_FACTOR))
 
 
 def note_time(seen: Seen, now_ms: int) -> Seen:

@@ -79,6 +79,19 @@ def watch_deafness(alarm: Alarm, now: datetime) -> Alarm:
     return replace(alarm, deadline=check_at, due=Due.DEAF)
 
 
+def due_wait_s(alarm: Alarm) -> int:
+    """The seconds from when the present deadline was set until it: what its ``due`` waits for at the longest."""
+    match alarm.due:
+        case Due.DEAF:
+            return DEAF_S
+        case Due.ARRIVE:
+            return alarm.policy.arrive_wait_s
+        case Due.DONE:
+            return alarm.policy.done_wait_s
+        case _:
+            return _wait_s(alarm)
+
+
 def is_heard(alarm: Alarm) -> bool:
     """Whether a person may have heard of this step: a bell of it sounds, or a hook of it was not refused."""
     return bool(alarm.step_hooks) or any(bell in alarm.step_bells for bell in alarm.sounding)
