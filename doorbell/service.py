@@ -49,16 +49,12 @@ class ServiceNotifier:
         self._interval_s = _watchdog_interval_s(environment)
 
     def ready(self, status: str = "") -> None:
-        """The program does its work now (``Type=notify``)."""
+        """The program does its work now (``Type=notify``); ``status`` is its line in ``systemctl status``."""
         self._send("READY=1" + (f"\nSTATUS={_one_line(status)}" if status else ""))
 
     def stopping(self) -> None:
         """The program has begun to stop."""
         self._send("STOPPING=1")
-
-    def status(self, text: str) -> None:
-        """One line for ``systemctl status``."""
-        self._send(f"STATUS={_one_line(text)}")
 
     def watchdog(self) -> None:
         """Proof of life. Call it only when every thread that must live was seen alive in this turn."""
@@ -79,11 +75,6 @@ class ServiceNotifier:
             if not self._complained:
                 self._complained = True
                 _log.warning("service.notify_failed", reason=error.strerror)
-
-
-def watchdog_interval_s() -> float | None:
-    """Seconds between two proofs of life that systemd wants of this process; None without a watchdog."""
-    return _watchdog_interval_s(os.environ)
 
 
 def _watchdog_interval_s(environment: Mapping[str, str]) -> float | None:

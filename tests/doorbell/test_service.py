@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from doorbell.service import ExitCode, ServiceNotifier, watchdog_interval_s
+from doorbell.service import ExitCode, ServiceNotifier
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -23,15 +23,14 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
         yield sock, name
 
 
-def test_readiness_status_watchdog_and_stopping_are_told(manager: tuple[socket.socket, str]) -> None:
+def test_readiness_watchdog_and_stopping_are_told(manager: tuple[socket.socket, str]) -> None:
     sock, name = manager
     notifier = ServiceNotifier({"NOTIFY_SOCKET": name})
-    notifier.ready("1 community\nup")
-    notifier.status("two\n lines " + "x" * 300)
+    notifier.ready("1 community\nup " + "x" * 300)
     notifier.watchdog()
     notifier.stopping()
-    got = [sock.recv(1000).decode() for _ in range(4)]
-    assert got == ["READY=1\nSTATUS=1 community up", "STATUS=two lines " + "x" * 190, "WATCHDOG=1", "STOPPING=1"]
+    got = [sock.recv(1000).decode() for _ in range(3)]
+    assert got == ["READY=1\nSTATUS=1 community up " + "x" * 185, "WATCHDOG=1", "STOPPING=1"]
 
 
 def test_without_a_manager_nothing_happens(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,14 +62,7 @@ def test_a_manager_that_is_gone_is_logged_once_and_stops_nothing(
         ({"WATCHDOG_USEC": "0"}, None),
     ],
 )
-def test_the_watchdog_wants_to_hear_twice_in_its_limit(
-    environment: dict[str, str], interval_s: float | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert watchdog_interval_s() == interval_s
+def test_the_watchdog_wants_to_hear_twice_in_its_limit(environment: dict[str, str], interval_s: float | None) -> None:
     assert ServiceNotifier(environment).watchdog_interval_s() == interval_s
 
 
