@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import structlog
@@ -82,15 +83,15 @@ def run_relay(settings: RelaySettings) -> ExitCode:
 
 
 class _Beat:
-    """Feeds the watchdog after a turn, but not more often than it wants."""
+    """Feeds the watchdog after a turn, but not more often than it wants: twice in its limit."""
 
-    def __init__(self, service: ServiceNotifier) -> None:
+    def __init__(self, service: ServiceNotifier, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._service = service
-        interval_s = service.watchdog_interval_s()
-        self._every_s = None if interval_s is None else interval_s / 2
-        self._next = 0.0
+        self._monotonic = monotonic
+        self._every_s = service.watchdog_interval_s()
+        self._next = monotonic()
 
     def __call__(self) -> None:
-        if self._every_s is not None and (now := time.monotonic()) >= self._next:
+        if self._every_s is not None and (now := self._monotonic()) >= self._next:
             self._next = now + self._every_s
             self._service.watchdog()

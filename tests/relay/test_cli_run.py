@@ -26,13 +26,18 @@ class Beats:
         self.count += 1
 
 
-@pytest.mark.parametrize(("interval_s", "count"), [(None, 0), (1_000.0, 1)])
-def test_the_watchdog_is_fed_but_not_at_every_turn(interval_s: float | None, count: int) -> None:
+@pytest.mark.parametrize(("interval_s", "turns"), [(None, []), (15.0, [0, 15, 30, 45])])
+def test_the_watchdog_is_fed_at_its_interval_and_not_at_every_turn(interval_s: float | None, turns: list[int]) -> None:
+    now = iter(range(1_000, 2_000)).__next__
     service = Beats(interval_s)
-    beat = _Beat(service)  # type: ignore[arg-type]
-    for _ in range(100):
+    beat = _Beat(service, now)  # type: ignore[arg-type]
+    fed = []
+    for turn in range(60):  # a turn a second
+        before = service.count
         beat()
-    assert service.count == count
+        if service.count > before:
+            fed.append(turn)
+    assert fed == turns
 
 
 @pytest.fixture
