@@ -77,7 +77,7 @@ class EmbeddedBroker:
         """Start and wait until MQTT is spoken."""
         if self.pid is not None:
             return
-        command = [*_die_with_parent(), str(server_binary()), "-c", str(self._write_config())]
+        command = [*die_with_parent(), str(server_binary()), "-c", str(self._write_config())]
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
         with _patiently(self._locked) as lock:
             _patiently(lambda: _require_free(self.port))
@@ -224,7 +224,7 @@ def _require_free(port: int) -> None:
             ) from None
 
 
-def _die_with_parent() -> list[str]:
+def die_with_parent() -> list[str]:
     """The prefix of a command that ends it when its parent is gone, even by kill -9 (prctl PR_SET_PDEATHSIG)."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from sim.broker import die_with_parent
 
 KEPT_LINES = 8
 """Last lines shown when a program fails: enough for an error and what led to it."""
@@ -113,12 +114,6 @@ def child_environment() -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
     path = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     return environment | {"PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
-
-
-def die_with_parent() -> list[str]:
-    """The prefix of a command that ends it when its parent is gone, even by kill -9 (prctl PR_SET_PDEATHSIG)."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
 def _signal_name(number: int) -> str:
