@@ -22,7 +22,8 @@ def decode(model: type[M], payload: bytes) -> M:
     event type that version 1 does not know) or ``invalid`` (a field is missing, mistyped or out of its limits).
     """
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise PeerError("too_large", f"{len(payload)} bytes, at most {MAX_PAYLOAD_BYTES}")
+        # "At least": the link cuts what is too long, and hands over a byte more than is allowed.
+        raise PeerError("too_large", f"at least {len(payload)} bytes; {MAX_PAYLOAD_BYTES} are allowed")
     try:
         return model.model_validate_json(payload)
     except ValidationError as error:

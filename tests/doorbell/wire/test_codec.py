@@ -207,7 +207,8 @@ def test_blame(payload: bytes, reason: str) -> None:
 def test_a_payload_of_exactly_8_kib_is_read() -> None:
     payload = json.dumps(EVENT).encode()
     assert decode(Event, payload.ljust(MAX_PAYLOAD_BYTES)).id == ID
-    assert blame(Event, payload.ljust(MAX_PAYLOAD_BYTES + 1)).reason == "too_large"
+    refusal = blame(Event, payload.ljust(MAX_PAYLOAD_BYTES + 1))
+    assert (refusal.reason, refusal.detail) == ("too_large", "at least 8193 bytes; 8192 are allowed")
 
 
 def test_a_message_that_is_too_large_is_our_own_bug() -> None:
