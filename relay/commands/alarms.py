@@ -47,7 +47,7 @@ def list_(
         setting.out.print(setting.say(say.NO_ALARMS if all_ else say.NO_OPEN_ALARMS))
 
 
-@app.command(help=say.ALARMS_WATCH.en)
+@app.command(help=say.ALARMS_WATCH.en, epilog="doorbell-relay alarms watch --language en")
 def watch(context: typer.Context, config: ConfigOption = DEFAULT_CONFIG) -> None:
     setting = enter(context, config)
     with setting.store() as store:

@@ -24,7 +24,7 @@ from relay.texts import commands as say
 PROGRAM = "doorbell-relay"
 
 app = typer.Typer(help=say.PROGRAM.en, no_args_is_help=True, pretty_exceptions_enable=False)
-app.command(help=say.RUN.en, epilog=say.RUN_EXITS.en)(run)
+app.command(help=say.RUN.en, epilog=f"{say.RUN_EXITS.en}\n\ndoorbell-relay run --config relay.toml")(run)
 app.add_typer(register.app, name="register")
 app.add_typer(alarms.app, name="alarms")
 app.command(help=say.JOURNAL.en, epilog="doorbell-relay journal --since 2026-11-01 --output november.csv")(journal)
@@ -121,10 +121,15 @@ def _translate(command: Any, language: Language) -> None:
     help_option = command.get_help_option(typer.Context(command))
     command.help, command.short_help = translated(command.help), translated(command.short_help)
     if command.epilog:
-        is_example = command.epilog.startswith(PROGRAM)
-        command.epilog = f"{say.EXAMPLES.say(language)}: {command.epilog}" if is_example else translated(command.epilog)
+        told = (
+            f"{say.EXAMPLES.say(language)}: {part}" if part.startswith(PROGRAM) else translated(part)
+            for part in command.epilog.split("\n\n")
+        )
+        command.epilog = "\n\n".join(filter(None, told))
     command.rich_help_panel = say.COMMANDS.say(language)
     for param in (*command.params, help_option):
         param.help = translated(param.help)
         is_option = param.param_type_name == "option"
+        if is_option and param.is_flag:
+            param.metavar = ""  # typer's own word for it, <bool>, looks like a value to be written
         param.rich_help_panel = (say.OPTIONS if is_option else say.ARGUMENTS).say(language)

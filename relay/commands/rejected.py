@@ -19,7 +19,7 @@ SHOWN_PAYLOAD = 80
 app = typer.Typer(help=say.REJECTED.en, no_args_is_help=True)
 
 
-@app.command("list", help=say.REJECTED_LIST.en)
+@app.command("list", help=say.REJECTED_LIST.en, epilog="doorbell-relay rejected list --limit 20")
 def list_(
     context: typer.Context,
     config: ConfigOption = DEFAULT_CONFIG,

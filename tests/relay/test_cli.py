@@ -30,6 +30,16 @@ def test_help_is_english_by_the_option(words: list[str], capsys: pytest.CaptureF
     assert not any("\u4e00" <= char <= "\u9fff" for char in told)
 
 
+@pytest.mark.parametrize(
+    "words", [[], ["run"], ["alarms", "list"], ["alarms", "close"], ["register", "export"], ["register", "import"]]
+)
+def test_a_flag_is_shown_without_a_value(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "--help" in told
+    assert "<bool>" not in told
+
+
 def test_help_is_english_by_the_locale_and_chinese_by_the_option_against_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from doorbell.wire import AlarmKind
-from relay.commands.program import build_command, texts_by_english, walk_commands
+from relay.commands.program import PROGRAM, build_command, texts_by_english, walk_commands
 from relay.core.alarm import AlarmStage, HelperState, NoteType, Outcome
 from relay.core.journal import LineType
 from relay.texts import Language, Text, choose_language, register_problems
@@ -74,6 +74,16 @@ def test_the_whole_help_speaks_one_language(language: Language) -> None:
     assert all(told)
     assert [text for text in told if is_chinese(text) != (language is Language.ZH)] == []
     assert len(texts_by_english()) == len({text.en for _, text in texts_of(command_texts)})
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_every_command_has_an_example(language: Language) -> None:
+    start = f"{command_texts.EXAMPLES.say(language)}: {PROGRAM} "
+    leaves = [command for command in walk_commands(build_command(language)) if not getattr(command, "commands", None)]
+    assert len(leaves) > 8
+    assert [one.name for one in leaves if start not in (one.epilog or "")] == []
+    told = [part for one in leaves for part in one.epilog.split("\n\n") if PROGRAM not in part]
+    assert [part for part in told if is_chinese(part) != (language is Language.ZH)] == []
 
 
 @pytest.mark.parametrize(
