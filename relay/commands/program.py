@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from doorbell.errors import SetupError
@@ -22,6 +23,8 @@ from relay.texts import Language, Text, choose_language, parse_language
 from relay.texts import commands as say
 
 PROGRAM = "doorbell-relay"
+
+_log = structlog.get_logger("relay")
 
 app = typer.Typer(help=say.PROGRAM.en, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command(help=say.RUN.en, epilog=f"{say.RUN_EXITS.en}\n\ndoorbell-relay run --config relay.toml")(run)
@@ -57,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = say.STORE_BUSY if error.retryable else say.STORE_FAILED
         complain(speaking, text.say(speaking, reason=error))
         return ExitCode.UNAVAILABLE
+    except Exception:  # noqa: BLE001 - whatever else comes up is a bug of ours: told with its trace, and started again
+        _log.critical("relay.bug", exc_info=True)
+        return ExitCode.BUG
     return ExitCode.OK
 
 

@@ -6,11 +6,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from doorbell.errors import DoorbellBug
 from doorbell.service import ExitCode
 from relay.commands.run import _Beat
+from relay.runtime import RelayRuntime
 from tests.relay.office import EXAMPLE, Office
 
 
@@ -40,11 +43,36 @@ def test_the_watchdog_is_fed_at_its_interval_and_not_at_every_turn(interval_s: f
     assert fed == turns
 
 
+@pytest.mark.parametrize("kind", [DoorbellBug, RuntimeError, KeyError])
+def test_a_bug_ends_the_run_with_70_and_one_line_with_its_trace(
+    kind: type[Exception], busy: Office, monkeypatch: pytest.MonkeyPatch, allow_error_logs: list[dict[str, Any]]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise kind("two outcomes")
+
+    monkeypatch.setattr(RelayRuntime, "decide", broken)
+    # What a run sets in the process that runs it, which is that of the other tests.
+    monkeypatch.setattr("relay.commands.run.on_stop_signals", lambda _: None)
+    monkeypatch.setattr("relay.commands.run.sys.setswitchinterval", lambda _: None)
+    unreachable_broker(busy)
+    code, _, err = busy.run("run")
+    assert code == ExitCode.BUG
+    (line,) = (line for line in map(json.loads, err.splitlines()) if line["event"] == "relay.bug")
+    assert "Traceback" in line["exception"]
+    assert "two outcomes" in line["exception"]
+    assert "in broken" in line["exception"]
+    assert [event["event"] for event in allow_error_logs] == ["relay.bug"]
+
+
+def unreachable_broker(office: Office) -> None:
+    """Port 9 (discard) of loopback: nothing listens there, so the link goes on trying."""
+    office.config.write_text(office.config.read_text(encoding="utf-8") + "[mqtt]\nport = 9\n", encoding="utf-8")
+
+
 @pytest.fixture
 def process(busy: Office) -> Iterator[subprocess.Popen[str]]:
     """A relay of its own process whose broker is not there, after its start."""
-    # Port 9 (discard) of loopback: nothing listens there, so the link goes on trying.
-    busy.config.write_text(busy.config.read_text(encoding="utf-8") + "[mqtt]\nport = 9\n", encoding="utf-8")
+    unreachable_broker(busy)
     words = [sys.executable, "-m", "relay", "run", "--config", str(busy.config)]
     started = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=EXAMPLE.parents[1])
     patience = threading.Timer(30, started.kill)
