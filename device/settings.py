@@ -17,7 +17,8 @@ from doorbell.settings import FilePathSetting, MqttSettings, Settings
 GpioNumber = Annotated[int, Field(ge=0, le=27)]
 """A pin of the 40-pin header in BCM numbering, as gpiozero and every pin-out drawing count."""
 
-DEFAULT_PLAYER = ("aplay", "-q")
+DEFAULT_PLAYER = ("aplay", "-q", "-N")
+"""``-N``: a sound device that another program holds is an error at once, not a wait without end."""
 
 
 class PinSettings(Settings):
@@ -60,7 +61,7 @@ class SoundSettings(Settings):
     @model_validator(mode="after")
     def _player_is_a_command(self) -> Self:
         if self.player == ():
-            raise ValueError('player: name a command such as ["aplay", "-q"], or "none"')
+            raise ValueError('player: name a command such as ["aplay", "-q", "-N"], or "none"')
         return self
 
 

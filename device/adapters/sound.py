@@ -2,13 +2,16 @@
 
 ``ChimeStarted`` is told only when the player process has lived long enough to have opened the sound device, or has
 played to its end without an error, or when the buzzer's line toggles. A player that dies is started again; while it
-cannot play, the buzzer sounds in its place and the player is tried again with growing pauses.
+cannot play, the buzzer sounds in its place and the player is tried again with growing pauses. A player that hangs
+(a device that another program holds, a dead sound server) is killed; from then on only a sound that was played to its
+end proves it, and the buzzer sounds until then.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -31,6 +34,10 @@ MIN_ALARM_PERCENT = 40
 """Wire contract: an alarm is never silenced by a volume."""
 _PROOF_S = 0.15
 """aplay that cannot open its device has ended by then (about 15 ms here, 60 ms on a Zero 2 W)."""
+_PATIENCE_S = 5.0
+"""How much longer than its sound a player may live: it has to open the device and to drain its buffer."""
+_KILL_S = 1.0
+"""How long a killed player may take to be gone; one that the kernel holds longer is left behind."""
 _RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _SOUNDS_VERSION = 1
 """Part of the cached files' names: another score is another file."""
@@ -70,6 +77,7 @@ class Speaker:
         self._buzzing = False
         self._told: tuple[str, ...] = ()
         self._in_trouble = False
+        self._doubted = False
         self._thread = threading.Thread(target=self._run, name="speaker", daemon=True)
 
     def start(self) -> None:
@@ -119,7 +127,7 @@ class Speaker:
         """End what plays now, whatever it is."""
         if self._process is not None:
             self._interrupted = True
-            self._process.kill()
+            _kill(self._process)
         if self._buzzer is not None:
             self._buzzing = False
             self._buzzer.blink(None)
@@ -203,11 +211,12 @@ class Speaker:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
+                    start_new_session=True,  # so that a script and what it has started are killed as one
                 )
             except OSError as error:
                 _log.warning("sound.player_failed", reason=str(error))
                 return False
-        ended_well = self._watch(process, on_sounding)
+        ended_well = self._watch(process, what, on_sounding)
         with self._changed:
             self._process = None
             ended_well = ended_well or self._interrupted
@@ -216,22 +225,32 @@ class Speaker:
             self._wait_while(wanted, max(0.0, length_s(what) - (time.monotonic() - began)))
         return ended_well
 
-    def _watch(self, process: subprocess.Popen[bytes], on_sounding: Callable[[], None]) -> bool:
+    def _watch(self, process: subprocess.Popen[bytes], what: Clip | Tone, on_sounding: Callable[[], None]) -> bool:
         """Until the process ends; ``on_sounding`` as soon as it is proven, and whenever the alarms change."""
-        began, proven = time.monotonic(), False
+        began, proven, limit_s = time.monotonic(), False, length_s(what) + _PATIENCE_S
         while True:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=max(0.01, _PROOF_S - (time.monotonic() - began)) if not proven else 0.1)
-            running = process.returncode is None
-            if not proven and (process.returncode == 0 or (running and time.monotonic() - began >= _PROOF_S)):
+            running, lived_s = process.returncode is None, time.monotonic() - began
+            if process.returncode == 0:
+                self._doubted, proven = False, True
+            elif running and lived_s >= _PROOF_S and not self._doubted:
                 proven = True
             if proven:
                 on_sounding()
+            elif self._doubted and what is Clip.CHIME:
+                self._buzz()
             if not running:
                 break
-        _, words = process.communicate()
+            if lived_s >= limit_s:
+                self._doubted = True
+                _kill(process)
+                _log.warning("sound.player_hung", after_s=round(lived_s, 1))
+                _words(process)
+                return False
+        words = _words(process)
         if process.returncode != 0 and not self._interrupted:
-            _log.warning("sound.player_failed", status=process.returncode, words=words.decode(errors="replace")[-300:])
+            _log.warning("sound.player_failed", status=process.returncode, words=words)
         return process.returncode == 0
 
     def _sounds(self) -> None:
@@ -311,6 +330,23 @@ class Speaker:
                     path = self._directory / name
                     _write_whole(path, rendered)
         return path
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """The player and everything that it has started."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _words(process: subprocess.Popen[bytes]) -> str:
+    """The end of what an ended or killed player complained about; nothing if something holds it up."""
+    words = b""
+    with suppress(subprocess.TimeoutExpired):
+        _, words = process.communicate(timeout=_KILL_S)
+    if process.stderr is not None:
+        process.stderr.close()
+    return words.decode(errors="replace")[-300:]
 
 
 def _is_whole(path: Path, what: Clip | Tone) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from device.adapters import sound
 from device.adapters.sound import SoundEvent, Speaker
 from device.blinker import Blinker
 from device.core.machine import Trouble
@@ -123,6 +124,12 @@ def running(pid: int) -> bool:
     return True
 
 
+def sounding(pid: int) -> bool:
+    """Whether a process of another parent runs; one that nobody has waited for yet is dead."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 # --- the sounds -----------------------------------------------------------------------------------------------------
 
 
@@ -172,7 +179,7 @@ def test_aplay_plays_the_chime_into_an_alsa_device_and_stops(
         f'pcm.!default {{ type file slave.pcm "null" file "{recorded}" format "wav" }}\npcm.null {{ type null }}\n'
     )
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(conf))
-    one = speaker(["aplay", "-q"])
+    one = speaker(["aplay", "-q", "-N"])
     one.chime((ALARM,))
     assert told(heard) == ChimeStarted(ALARM)
     one.chime(())
@@ -222,6 +229,55 @@ def test_a_player_that_is_killed_is_started_again(
         ChimeStarted(ALARM),
     ]
     assert len(played(tmp_path)) == 2
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sounds of half a second, and a player is killed after one."""
+    monkeypatch.setattr(sound, "length_s", lambda _: 0.5)
+    monkeypatch.setattr(sound, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(sound, "_RETRY_S", (0.2,))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_player_that_hangs_is_killed_and_the_buzzer_sounds_until_it_has_played_to_an_end(
+    tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent], buzzer: Buzzer
+) -> None:
+    one = speaker(script(tmp_path, f"[ -e {tmp_path}/works ] && exec sleep 0.3\nexec sleep 60"))
+    one.chime((ALARM,))
+    assert told(heard) == ChimeStarted(ALARM)
+    assert told(heard) == Trouble("player_failed", "sound", "the player cannot play the chime")
+    assert not running(played(tmp_path)[0][0])
+    wait_until(buzzer.blinker.toggling)
+    wait_until(lambda: len(played(tmp_path)) == 3)  # a whole second try has hung as well
+    assert buzzer.blinker.toggling()
+    one.chime((ALARM, OTHER))
+    while (event := told(heard)) == Trouble("player_failed", "sound", "the player cannot play the chime"):
+        pass
+    assert event == ChimeStarted(OTHER)
+    (tmp_path / "works").touch()
+    while (event := told(heard)) == Trouble("player_failed", "sound", "the player cannot play the chime"):
+        pass
+    assert event == Trouble("player_failed", "sound", cleared=True)
+    wait_until(lambda: not buzzer.blinker.toggling())
+    assert heard.empty()  # it sounded all the time
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_player_that_hangs_without_a_buzzer_is_told_as_silence(
+    tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent]
+) -> None:
+    one = speaker(script(tmp_path, f"sleep 60 & echo $! >> {tmp_path}/child\nwait"), buzzer_fitted=False)
+    one.chime((ALARM,))
+    assert [told(heard) for _ in range(3)] == [
+        ChimeStarted(ALARM),
+        Trouble("player_failed", "sound", "the player cannot play the chime"),
+        ChimeStopped(ALARM),
+    ]
+    wait_until(lambda: len(played(tmp_path)) == 3)
+    child = int((tmp_path / "child").read_text().split()[0])
+    wait_until(lambda: not sounding(child))  # what a script has started must not sound on
+    assert all(isinstance(event, Trouble) and not event.cleared for event in heard.queue)
 
 
 def test_the_buzzer_takes_over_at_once_where_the_player_cannot_play(
