@@ -21,6 +21,10 @@ MAX_INPUTS = 2_000
 MAX_TURN_INPUTS = 200
 """Inputs of one turn, which is one transaction; the rest is the next turn's."""
 _FULL_WAIT_S = 0.05
+_CHECK_S = 5.0
+"""How often the other threads are asked for their proof of life, at least; a watchdog may want it more often."""
+_DEAD_AFTER = 2
+"""So many checks in a row without proof of life end the process: a line that could not be read once is no death."""
 
 _log = structlog.get_logger("device.loop")
 
@@ -93,22 +97,26 @@ def run_device(
     after_turn: Callable[[], None],
 ) -> ExitCode:
     """Turn until told to stop (``OK``) or until something of ours has died (``BUG``: the service manager starts us
-    again). ``alive`` is the proof of life of every other thread; without it the watchdog goes hungry."""
-    interval_s = notifier.watchdog_interval_s()
-    interval_ms = None if interval_s is None else int(interval_s * 1000)
-    feed_at_ms = clock.monotonic_ms()
-    dropped = 0
+    again). ``alive`` is the proof of life of every other thread, asked with and without a watchdog: a bell whose
+    speaker has died must not go on saying that it is online."""
+    interval_ms = int(min(notifier.watchdog_interval_s() or _CHECK_S, _CHECK_S) * 1000)
+    check_at_ms = clock.monotonic_ms()
+    dropped = not_alive = 0
     while True:
         now_ms = clock.monotonic_ms()
-        if interval_ms is not None and now_ms >= feed_at_ms:
-            feed_at_ms = now_ms + interval_ms
+        if now_ms >= check_at_ms:
+            check_at_ms = now_ms + interval_ms
             if alive():
+                not_alive = 0
                 notifier.watchdog()
             else:
-                _log.error("device.not_alive")
+                not_alive += 1
+                _log.error("device.not_alive", checks=not_alive)
+                if not_alive >= _DEAD_AFTER:
+                    return ExitCode.BUG
         deadline = runtime.next_deadline()
-        at = [one for one in (deadline, feed_at_ms if interval_ms is not None else None) if one is not None]
-        inputs, stop = inbox.take(max(0, min(at) - now_ms) / 1000 if at else None)
+        wake_at_ms = check_at_ms if deadline is None else min(deadline, check_at_ms)
+        inputs, stop = inbox.take(max(0, wake_at_ms - now_ms) / 1000)
         runtime.turn(inputs)
         after_turn()
         if inbox.dropped != dropped:

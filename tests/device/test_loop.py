@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from device import loop
 from device.adapters.clock import SystemClock
 from device.adapters.health import SystemHealth
 from device.core.role import ButtonName, ChimeStopped
@@ -86,19 +87,28 @@ def test_the_watchdog_is_fed_while_everything_lives(notify: tuple[ServiceNotifie
     assert codes == [ExitCode.OK]
 
 
-def test_the_watchdog_goes_hungry_without_proof_of_life(
+def test_without_proof_of_life_the_watchdog_goes_hungry_and_the_process_ends_to_be_started_again(
     notify: tuple[ServiceNotifier, socket.socket], allow_error_logs: list[dict[str, Any]]
 ) -> None:
     notifier, manager = notify
-    inbox = Inbox()
-    thread, _ = run_in_thread(inbox, notifier, lambda: False)
-    wait_until(lambda: len(allow_error_logs) >= 3)
-    inbox.stop()
+    thread, codes = run_in_thread(Inbox(), notifier, lambda: False)
     thread.join(10)
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):
         manager.recv(100)
-    assert {one["event"] for one in allow_error_logs} == {"device.not_alive"}
+    assert codes == [ExitCode.BUG]
+    assert [one["event"] for one in allow_error_logs] == ["device.not_alive"] * 2
+
+
+def test_a_dead_thread_ends_the_process_without_a_watchdog_too(
+    allow_error_logs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_CHECK_S", 0.02)
+    answers = iter([True, False, True, False, False])  # one bad answer alone is forgiven
+    thread, codes = run_in_thread(Inbox(), ServiceNotifier({}), lambda: next(answers))
+    thread.join(10)
+    assert codes == [ExitCode.BUG]
+    assert [one["checks"] for one in allow_error_logs] == [1, 1, 2]
 
 
 def test_a_dead_link_ends_the_process_with_the_code_that_restarts_it(
