@@ -10,8 +10,42 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from doorbell.errors import SetupError
+from relay.texts import Language, Text, choose_language
 from sim.schedule import TRAIL_LENGTH
 from sim.storm import StormPlan, storm_command
+
+_ABOUT = Text("模拟的村子：风暴测试、内置消息代理、演示。", "The village: the storm, the embedded broker, the demo.")
+_STORM = Text(
+    "村子里样样出错的日子，按种子可重演", "days of a village with everything going wrong, replayed by their seed"
+)
+_BROKER = Text(
+    "运行内置消息代理，直到被停止（只在本机）", "run the embedded broker until it is stopped (on this machine only)"
+)
+_DEMO = Text("在终端里现场演示一个小区", "a neighbourhood, live in the terminal")
+_HELP = Text("显示本说明", "show this help")
+_EXAMPLES = Text("例子：", "Examples:")
+_SEEDS = Text("多少个种子（默认 100）", "how many seeds (default 100)")
+_FIRST = Text("第一个种子（默认 1）", "the first seed (default 1)")
+_SEED = Text("只重演这一个种子", "replay this seed alone")
+_HOUSEHOLDS = Text("村子的户数，1–200（默认 20）", "households of the village, 1–200 (default 20)")
+_DAYS = Text("每个种子的天数，1–60（默认 1）", "days of each seed, 1–60 (default 1)")
+_JOBS = Text("同时运行的进程数（默认：全部处理器核）", "processes at once (default: all cores)")
+_STEPS = Text("种子失败时显示的步数（默认 {default}）", "steps shown of a seed that fails (default {default})")
+_JSON = Text("每次失败一行 JSON，最后再一行", "one JSON line per failure, and one at the end")
+_PORT = Text("MQTT 端口（默认 1883）", "the MQTT port (default 1883)")
+_DATA = Text("存放消息的目录", "the directory where it keeps its messages")
+_NO_NUMBER = Text("{text} 不是整数", "{text} is no whole number")
+_OUT_OF_LIMITS = Text("{number} 超出范围（{limit}）", "{number} is out of its limits ({limit})")
+
+_STORM_EXAMPLES = """
+  doorbell-sim storm
+  doorbell-sim storm --seeds 2000 --jobs 4
+  doorbell-sim storm --seed 17 --steps 200
+"""
+_BROKER_EXAMPLES = """
+  doorbell-sim broker --port 18830 --data var/broker
+"""
+_ALL_EXAMPLES = _STORM_EXAMPLES + _BROKER_EXAMPLES.lstrip("\n") + "  doorbell-sim demo --story\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["demo"]:
         return int(importlib.import_module("sim.demo").main(words[1:]))
-    options = _parser().parse_args(words)
+    options = build_parser(choose_language(os.environ) or Language.ZH).parse_args(words)
     try:
         return _broker(options) if options.command == "broker" else _storm(options)
     except SetupError as error:
@@ -42,41 +76,58 @@ def _broker(options: argparse.Namespace) -> int:
     return run_broker(options.port, options.data)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="doorbell-sim", description="The village: storm, embedded broker, demo.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    storm = commands.add_parser("storm", help="seeded days of a village with everything going wrong")
-    storm.add_argument("--seeds", type=_number(1), default=100, help="how many (default 100)")
-    storm.add_argument("--first", type=_number(0), default=1, help="the first seed (default 1)")
-    storm.add_argument("--seed", type=_number(0), help="replay this seed alone")
-    storm.add_argument("--households", type=_number(1, 200), default=20)
-    storm.add_argument("--days", type=_number(1, 60), default=1)
-    storm.add_argument(
-        "--jobs", type=_number(1, 256), default=os.cpu_count() or 1, help="processes (default: all cores)"
-    )
-    storm.add_argument("--steps", type=_number(1), default=TRAIL_LENGTH, help="steps shown of a seed that fails")
-    storm.add_argument("--json", action="store_true", help="one JSON line per failure, and one at the end")
-    broker = commands.add_parser("broker", help="run the embedded broker until SIGTERM")
-    broker.add_argument("--port", type=_number(1, 65_535), default=1883)
-    broker.add_argument("--data", type=Path, required=True, help="where it keeps its messages")
-    commands.add_parser("demo", help="a neighbourhood, live in the terminal (demo --help)", add_help=False)
+def build_parser(language: Language) -> argparse.ArgumentParser:
+    """The command line of ``doorbell-sim``, its help in this language."""
+
+    def make(parser: argparse.ArgumentParser, about: Text, examples: str) -> argparse.ArgumentParser:
+        parser.description = about.say(language)
+        parser.epilog = _EXAMPLES.say(language) + examples
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument("-h", "--help", action="help", help=_HELP.say(language))
+        return parser
+
+    def number(low: int, high: int | None = None) -> _Number:
+        return _Number(low, high, language)
+
+    parser = make(argparse.ArgumentParser(prog="doorbell-sim", add_help=False), _ABOUT, _ALL_EXAMPLES)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="storm | broker | demo")
+
+    made = commands.add_parser("storm", add_help=False, help=_STORM.say(language))
+    storm = make(made, _STORM, _STORM_EXAMPLES)
+    storm.add_argument("--seeds", type=number(1), default=100, metavar="N", help=_SEEDS.say(language))
+    storm.add_argument("--first", type=number(0), default=1, metavar="SEED", help=_FIRST.say(language))
+    storm.add_argument("--seed", type=number(0), metavar="SEED", help=_SEED.say(language))
+    storm.add_argument("--households", type=number(1, 200), default=20, metavar="N", help=_HOUSEHOLDS.say(language))
+    storm.add_argument("--days", type=number(1, 60), default=1, metavar="N", help=_DAYS.say(language))
+    cores = os.cpu_count() or 1
+    storm.add_argument("--jobs", type=number(1, 256), default=cores, metavar="N", help=_JOBS.say(language))
+    steps = _STEPS.say(language, default=TRAIL_LENGTH)
+    storm.add_argument("--steps", type=number(1), default=TRAIL_LENGTH, metavar="N", help=steps)
+    storm.add_argument("--json", action="store_true", help=_JSON.say(language))
+
+    made = commands.add_parser("broker", add_help=False, help=_BROKER.say(language))
+    broker = make(made, _BROKER, _BROKER_EXAMPLES)
+    broker.add_argument("--port", type=number(1, 65_535), default=1883, metavar="PORT", help=_PORT.say(language))
+    broker.add_argument("--data", type=Path, required=True, metavar="DIR", help=_DATA.say(language))
+
+    # Its own parser is in sim.demo, whose many imports the other two can do without.
+    commands.add_parser("demo", help=_DEMO.say(language), add_help=False)
     return parser
 
 
 class _Number:
-    def __init__(self, low: int, high: int | None) -> None:
-        self._low, self._high = low, high
+    def __init__(self, low: int, high: int | None, language: Language) -> None:
+        self._low, self._high, self._language = low, high, language
 
     def __call__(self, text: str) -> int:
-        number = int(text)
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(_NO_NUMBER.say(self._language, text=text)) from None
         if number < self._low or (self._high is not None and number > self._high):
-            limit = f"at least {self._low}" if self._high is None else f"{self._low} to {self._high}"
-            raise argparse.ArgumentTypeError(f"{number} is not {limit}")
+            limit = f">= {self._low}" if self._high is None else f"{self._low}–{self._high}"
+            raise argparse.ArgumentTypeError(_OUT_OF_LIMITS.say(self._language, number=number, limit=limit))
         return number
-
-
-def _number(low: int, high: int | None = None) -> _Number:
-    return _Number(low, high)
 
 
 if __name__ == "__main__":

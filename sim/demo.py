@@ -41,9 +41,28 @@ _PREFIX = "doorbell-demo-"
 _MAX_TEMP = 60
 """Bytes of a directory in which sockets have room: their whole path may have 107 (unix(7))."""
 _SHORT_TEMP = "/tmp"  # noqa: S108 - a fresh directory of our own is made in it
-_ABOUT = (
-    "A small neighbourhood of real programs on this machine, live in the terminal, or as a story that checks itself."
+_ABOUT = Text(
+    "本机上由真实程序组成的小区：在终端里现场演示，或按故事自动演一遍并检查。",
+    "A small neighbourhood of real programs on this machine, live in the terminal, or as a story that checks itself.",
 )
+_HELP = Text("显示本说明", "show this help")
+_EXAMPLES = Text("例子：", "Examples:")
+_EXAMPLE_LINES = """
+  doorbell-sim demo
+  doorbell-sim demo --speed 1 --sound
+  doorbell-sim demo --story --keep var/demo
+  doorbell-sim demo --json --language en
+"""
+_STORY_OPTION = Text("自动演一遍故事并检查，不需要人", "play and check the story without a person")
+_JSON_OPTION = Text("把故事的结果作为一个 JSON 对象输出到 stdout", "the story as one JSON object on stdout")
+_SPEED_OPTION = Text(
+    "把规则里的每次等待除以 N，1 到 {highest}（故事默认 {story}，现场默认 {live}）",
+    "divide every wait of the policy by N, 1 to {highest} (story: {story}, else {live})",
+)
+_LANGUAGE_OPTION = Text("演示的语言；默认看终端，否则中文", "the demo's language; default: the terminal's, else zh-CN")
+_KEEP_OPTION = Text("把数据库和日志留在这个空目录里", "keep databases and logs in this empty directory")
+_PORT_OPTION = Text("消息代理的 MQTT 端口（默认：任一空闲端口）", "the broker's MQTT port (default: a free one)")
+_SOUND_OPTION = Text("让门铃真的响（aplay）", "let the bells really sound (aplay)")
 _NO_TERMINAL = Text(
     '没有终端，无法现场演示。请在终端里运行 make demo，或运行 make demo ARGS="--story"',
     'There is no terminal to play in. Run make demo in one, or: make demo ARGS="--story"',
@@ -58,27 +77,35 @@ _INTERRUPTED = Text("已中断，全部停下", "interrupted, everything is stop
 _PRESS_TO_RING = Text("从按铃到铃响：{ms} 毫秒", "from the press to the ring: {ms} ms")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``doorbell-sim demo``."""
-    parser.add_argument("--story", action="store_true", help="play and check the story without a person")
-    parser.add_argument("--json", action="store_true", help="the story as one JSON object on stdout")
-    parser.add_argument(
-        "--speed",
-        type=_speed,
-        metavar="N",
-        help=f"divide every wait of the policy by N, 1 to {MAX_SPEED:g} (story: {STORY_SPEED:g}, else {LIVE_SPEED:g})",
+def add_arguments(parser: argparse.ArgumentParser, language: Language = Language.ZH) -> None:
+    """The options of ``doorbell-sim demo``, explained in this language."""
+    speeds = _SPEED_OPTION.say(language, highest=f"{MAX_SPEED:g}", story=f"{STORY_SPEED:g}", live=f"{LIVE_SPEED:g}")
+    parser.add_argument("--story", action="store_true", help=_STORY_OPTION.say(language))
+    parser.add_argument("--json", action="store_true", help=_JSON_OPTION.say(language))
+    parser.add_argument("--speed", type=_speed, metavar="N", help=speeds)
+    parser.add_argument("--language", type=_language, metavar="zh-CN|en", help=_LANGUAGE_OPTION.say(language))
+    parser.add_argument("--keep", type=Path, metavar="DIR", help=_KEEP_OPTION.say(language))
+    parser.add_argument("--port", type=int, default=0, metavar="PORT", help=_PORT_OPTION.say(language))
+    parser.add_argument("--sound", action="store_true", help=_SOUND_OPTION.say(language))
+
+
+def build_parser(language: Language) -> argparse.ArgumentParser:
+    """The command line of ``doorbell-sim demo``, its help in this language."""
+    parser = argparse.ArgumentParser(
+        prog="doorbell-sim demo",
+        description=_ABOUT.say(language),
+        epilog=_EXAMPLES.say(language) + _EXAMPLE_LINES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
-    parser.add_argument("--language", type=_language, metavar="zh-CN|en", help="default: the terminal's, else zh-CN")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep databases and logs in this empty directory")
-    parser.add_argument("--port", type=int, default=0, metavar="P", help="the broker's MQTT port (default: a free one)")
-    parser.add_argument("--sound", action="store_true", help="let the bells really sound (aplay)")
+    parser.add_argument("-h", "--help", action="help", help=_HELP.say(language))
+    add_arguments(parser, language)
+    return parser
 
 
 def main(arguments: Sequence[str]) -> int:
     """``doorbell-sim demo ARGUMENTS``; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="doorbell-sim demo", description=_ABOUT)
-    add_arguments(parser)
-    return run_demo(parser.parse_args(arguments))
+    return run_demo(build_parser(choose_language(os.environ) or Language.ZH).parse_args(arguments))
 
 
 def run_demo(args: argparse.Namespace) -> int:
