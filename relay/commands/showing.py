@@ -17,6 +17,9 @@ from relay.texts import commands as say
 from relay.texts.timeline import tell_line
 from relay.texts.words import HELPER_STATES, KINDS, OUTCOMES, STAGES, line_word
 
+_IN_ONE_LINE = (say.COL_ALARM, say.COL_KIND, say.COL_HOUSEHOLD, say.COL_AGE, say.COL_STEP)
+_DATE_WIDTH = 10
+
 
 def local_time(at: datetime, *, date: bool = True) -> str:
     """The time on this machine's clocks, with milliseconds."""
@@ -89,7 +92,12 @@ class Shower:
             say.COL_PRESSES,
             say.COL_WHO,
         )
-        table = Table(*(self._setting.say(column) for column in columns))
+        # At 80 columns too: who and where may take two lines, and no word of it is cut off.
+        table = Table(box=None, pad_edge=False, collapse_padding=True)
+        for column in columns:
+            wide = _DATE_WIDTH if column is say.COL_RAISED else None
+            one_line = column in _IN_ONE_LINE
+            table.add_column(self._setting.say(column), overflow="fold", no_wrap=one_line, min_width=wide)
         for alarm in alarms:
             table.add_row(
                 alarm.id[:SHORT_ID],
@@ -97,7 +105,7 @@ class Shower:
                 self.stage(alarm),
                 self.label(alarm.household),
                 self.place(alarm.household),
-                local_time(alarm.raised_at),
+                f"{alarm.raised_at.astimezone():%Y-%m-%d %H:%M:%S}",
                 lasting(alarm.raised_at, now if alarm.is_open else alarm.since),
                 f"{alarm.step + 1}/{len(alarm.policy.steps)}",
                 str(alarm.presses),

@@ -32,6 +32,15 @@ def test_open_alarms_are_listed_with_names_and_stages(busy: Office) -> None:
     assert "正在响铃" in next(line for line in out.splitlines() if OTHER[:8] in line)
 
 
+def test_a_narrow_terminal_cuts_no_word(busy: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 80 columns the household's name used to be cut to a dot."""
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = busy.run("alarms", "list")
+    assert code == 0
+    assert "…" not in out
+    assert all(word in out for word in (ALARM[:8], "柳奶奶", "2026-11-23", "彭小平"))
+
+
 def test_alarms_for_programs_have_stable_keys(busy: Office) -> None:
     code, out, _ = busy.run("alarms", "list", "--json")
     by_id = {alarm["id"]: alarm for alarm in json.loads(out)}
