@@ -10,18 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from device.core.effects import Forget, Ignored, Keep, OutboxRow, Send
 from device.core.moment import Moment
 from doorbell.wire import MAX_IN_FLIGHT, ClockState, Event, EventType
+from doorbell.wire.messages import FIRST_YEAR, LAST_YEAR
 
 RESEND_AFTER_S = (2, 4, 8, 16, 30)
 """Wire contract; the last one for ever."""
 RESEND_SPREAD = 0.2
 MAX_AGE_MS = 10 * 365 * 86_400_000
 """The wire's limit on ``age_ms``."""
+_EARLIEST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+_LATEST = datetime(LAST_YEAR, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""The wire's limits on ``at``: a press must go out even where the clock is out of its mind; ``age_ms`` is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ OutboxEffect = Keep | Forget | Send | Ignored
 def new_outbox(rows: Iterable[OutboxRow], next_seq: int, now_ms: int) -> OutboxState:
     """The state at start, from what lies on disk. ``next_seq`` must be above every number that was ever used."""
     ordered = sorted(rows, key=lambda row: row.seq)
-    return OutboxState(tuple(Waiting(row, 0, now_ms) for row in ordered), next_seq)
+    return OutboxState(tuple(Waiting(_in_calendar(row), 0, now_ms) for row in ordered), next_seq)
 
 
 def advance_outbox(
@@ -105,7 +109,7 @@ def advance_outbox(
             state, effects = _forget(state, frozenset(ids))
         case Found(rows, next_seq):
             known = {one.row.id for one in state.waiting}
-            found = tuple(Waiting(row, 0, moment.now_ms) for row in rows if row.id not in known)
+            found = tuple(Waiting(_in_calendar(row), 0, moment.now_ms) for row in rows if row.id not in known)
             waiting = tuple(sorted((*found, *state.waiting), key=lambda one: one.row.seq))
             state = replace(state, waiting=waiting, next_seq=max(state.next_seq, next_seq))
         case Connected():
@@ -144,7 +148,7 @@ def _keep(state: OutboxState, event: Happened, moment: Moment) -> tuple[OutboxSt
         seq=state.next_seq,
         id=event.id,
         type=event.type,
-        at=moment.wall - timedelta(milliseconds=moment.now_ms - event.at_ms),
+        at=_clamped(_clamped(moment.wall) - timedelta(milliseconds=moment.now_ms - event.at_ms)),
         clock=moment.clock,
         boot=moment.boot,
         born_ms=event.at_ms,
@@ -155,6 +159,15 @@ def _keep(state: OutboxState, event: Happened, moment: Moment) -> tuple[OutboxSt
     waiting = tuple(one for one in state.waiting if one.row.id not in overtaken)
     state = replace(state, waiting=(*waiting, Waiting(row, 0, moment.now_ms)), next_seq=state.next_seq + 1)
     return state, [Keep(row), *([Forget(overtaken)] if overtaken else [])]
+
+
+def _clamped(at: datetime) -> datetime:
+    return min(max(at, _EARLIEST), _LATEST)
+
+
+def _in_calendar(row: OutboxRow) -> OutboxRow:
+    """A row that an older program has kept with a time which the wire refuses."""
+    return replace(row, at=_clamped(row.at))
 
 
 def _forget(state: OutboxState, ids: frozenset[str]) -> tuple[OutboxState, list[OutboxEffect]]:

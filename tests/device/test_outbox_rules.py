@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -165,6 +166,27 @@ def row_of(boot: str, clock: ClockState) -> OutboxRow:
 )
 def test_the_age(row: OutboxRow, moment: Moment, age: int) -> None:
     assert age_ms(row, moment) == age
+
+
+@pytest.mark.parametrize(
+    ("wall", "year"),
+    [
+        (datetime(2250, 1, 1, tzinfo=UTC), 2199),
+        (datetime.max.replace(tzinfo=UTC), 2199),
+        (datetime(1970, 1, 1, tzinfo=UTC), 1970),
+        (datetime.min.replace(tzinfo=UTC), 1970),
+    ],
+)
+def test_a_press_goes_out_however_wrong_the_clock_is(wall: datetime, year: int) -> None:
+    """An event with a year that the wire refuses raised at every turn, and again after every restart."""
+    moment = Moment(60_000, wall, False, "b", 1, 0)
+    state, _ = advance_outbox(OutboxState((), 1), Connected(), moment)
+    state, effects = advance_outbox(state, happened(0, at_ms=1_000), moment)
+    assert [(one.event.at.year, one.event.age_ms) for one in effects if isinstance(one, Send)] == [(year, 59_000)]
+    row = replace(state.waiting[0].row, at=wall)  # as an older program has kept it
+    for loaded in (new_outbox([row], 2, 0), advance_outbox(OutboxState((), 1), Found((row,), 2), moment)[0]):
+        _, effects = advance_outbox(loaded, Connected(), moment)
+        assert [one.event.at.year for one in effects if isinstance(one, Send)] == [year]
 
 
 def test_an_outbox_from_disk_begins_where_the_file_ended() -> None:
