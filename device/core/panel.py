@@ -6,7 +6,9 @@ The stage shown is computed anew from two things only, so it cannot say more tha
   comes. They outweigh whatever desired said before: a ``coming`` from this morning, left over on a line that broke,
   must not answer tonight's press.
 * else the alarm in the last desired: ``received``, ``ringing``, ``coming``, ``arrived``. It stays while the link is
-  down (a helper who said "coming" is coming), because nothing that happened here contradicts it.
+  down (a helper who said "coming" is coming), because nothing that happened here contradicts it. But ``coming`` is a
+  promise with an end: the relay, which would ring again when nobody arrives, cannot say so over a dead line. 15 min
+  after the last desired, with the link down, the panel shows ``unreachable``; with the link up desired rules again.
 """
 
 from __future__ import annotations
@@ -48,21 +50,25 @@ class PanelStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PanelLimits:
-    """``unreachable_ms``: how long to wait for a receipt (product: 10 s). ``closed_ms``: how long the end is shown."""
+    """``unreachable_ms``: how long to wait for a receipt (product: 10 s). ``closed_ms``: how long the end is shown.
+    ``coming_ms``: how long ``coming`` is believed without hearing from the relay (policy: 10 min to arrive)."""
 
     unreachable_ms: int = 10_000
     closed_ms: int = 5_000
+    coming_ms: int = 15 * 60_000
 
 
 @dataclass(frozen=True, slots=True)
 class PanelState:
-    """What the panel knows. ``unreceipted``: presses with the monotonic ms of each, oldest first."""
+    """What the panel knows. ``unreceipted``: presses with the monotonic ms of each, oldest first. ``desired_ms``: when
+    the last desired came, monotonic."""
 
     unreceipted: tuple[tuple[str, int], ...] = ()
     alarm: PanelAlarm | None = None
     coverage: Coverage | None = None
     link_up: bool = False
     closed_until_ms: int | None = None
+    desired_ms: int = 0
     stage: PanelStage = PanelStage.IDLE
 
 
@@ -141,6 +147,8 @@ def panel_deadline(state: PanelState, limits: PanelLimits) -> int | None:
     """The monotonic ms at which the stage changes by time alone, or None."""
     if state.stage is PanelStage.HEARD:
         return state.unreceipted[0][1] + limits.unreachable_ms
+    if state.stage is PanelStage.COMING and not state.link_up:
+        return state.desired_ms + limits.coming_ms
     return state.closed_until_ms if state.stage is PanelStage.CLOSED else None
 
 
@@ -155,6 +163,7 @@ def _apply(state: PanelState, desired: Desired, now_ms: int, limits: PanelLimits
         alarm=alarm,
         coverage=panel.coverage if panel is not None else None,
         closed_until_ms=now_ms + limits.closed_ms if was_open and alarm is None else state.closed_until_ms,
+        desired_ms=now_ms,
     )
 
 
@@ -171,5 +180,7 @@ def _stage(state: PanelState, now_ms: int, limits: PanelLimits) -> PanelStage:
         waited_ms = now_ms - state.unreceipted[0][1]
         return PanelStage.UNREACHABLE if waited_ms >= limits.unreachable_ms else PanelStage.HEARD
     if state.alarm is not None:
-        return _STAGE_OF[state.alarm.stage]
+        stage = _STAGE_OF[state.alarm.stage]
+        stale = not state.link_up and now_ms - state.desired_ms >= limits.coming_ms
+        return PanelStage.UNREACHABLE if stale and stage is PanelStage.COMING else stage
     return PanelStage.IDLE if state.closed_until_ms is None else PanelStage.CLOSED

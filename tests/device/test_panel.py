@@ -140,6 +140,26 @@ def test_a_coming_that_was_desired_stays_while_the_link_is_down_until_a_new_pres
     assert effects == (Play(Tone.UNREACHABLE),)
 
 
+def test_coming_ends_15_min_after_the_last_word_of_the_relay_while_the_link_is_down() -> None:
+    state, _ = advance_panel(UP, desired(Stage.ACCEPTED), NOW, LIMITS)
+    assert panel_deadline(state, LIMITS) is None  # with the link up the relay sees to it
+    end = NOW + 15 * 60_000
+    assert advance_panel(state, TimePassed(), end, LIMITS)[0].stage is PanelStage.COMING
+    state, _ = advance_panel(state, LinkChanged(up=False), NOW + 60_000, LIMITS)
+    assert panel_deadline(state, LIMITS) == end
+    state, _ = advance_panel(state, TimePassed(), end - 1, LIMITS)
+    assert state.stage is PanelStage.COMING
+    state, effects = advance_panel(state, TimePassed(), end, LIMITS)
+    assert (state.stage, panel_light(state)) == (PanelStage.UNREACHABLE, Light.UNREACHABLE)
+    assert effects == (Play(Tone.UNREACHABLE),)
+    assert panel_deadline(state, LIMITS) is None
+    state, _ = advance_panel(state, LinkChanged(up=True), end + 1, LIMITS)
+    assert state.stage is PanelStage.COMING
+    state, _ = advance_panel(state, desired(Stage.ACCEPTED), end + 2, LIMITS)
+    state, _ = advance_panel(state, LinkChanged(up=False), end + 3, LIMITS)
+    assert (state.stage, panel_deadline(state, LIMITS)) == (PanelStage.COMING, end + 2 + 15 * 60_000)
+
+
 def test_the_end_is_shown_for_a_while_then_rest() -> None:
     state, effects = advance_panel(STATES["arrived"], desired(None), NOW, LIMITS)
     assert effects == (Play(Tone.CLOSED),)
