@@ -2,8 +2,10 @@
 
 An event leaves the outbox only when the relay has committed it (``desired.stored``). It is sent when it happens, at
 every ``Connected``, and again after 2, 4, 8, 16 and then every 30 s (wire contract). ``help`` goes first, then the
-oldest; the first ``MAX_IN_FLIGHT`` in that order may be under way, the rest wait for receipts. Nothing is ever dropped
-for its age. A ``fault`` overtakes a waiting one about the same thing, so an outage of a week cannot fill the disk.
+oldest; the first ``MAX_IN_FLIGHT`` in that order may be under way, the rest wait for receipts. Rows that were sent
+five times in vain yield to those that were sent less often, so no row that the relay never receipts holds up another.
+Nothing is ever dropped for its age. A ``fault`` overtakes a waiting one about the same thing, so an outage of a week
+cannot fill the disk.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from doorbell.wire.messages import FIRST_YEAR, LAST_YEAR
 RESEND_AFTER_S = (2, 4, 8, 16, 30)
 """Wire contract; the last one for ever."""
 RESEND_SPREAD = 0.2
+_ROUND = 5
+"""Sends after which a row yields to those that had fewer such rounds."""
 MAX_AGE_MS = 10 * 365 * 86_400_000
 """The wire's limit on ``age_ms``."""
 _EARLIEST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
@@ -186,14 +190,15 @@ def _same_fault(old: OutboxRow, new: OutboxRow) -> bool:
 
 
 def _window(state: OutboxState) -> tuple[Waiting, ...]:
-    """What may be under way: help first, then the oldest. A new help takes the place of the least urgent."""
+    """What may be under way: help first, then the fewest rounds in vain, then the oldest. A new help takes the place of
+    the least urgent."""
     if len(state.waiting) <= MAX_IN_FLIGHT:
         return tuple(sorted(state.waiting, key=_urgency))
     return tuple(sorted(state.waiting, key=_urgency)[:MAX_IN_FLIGHT])
 
 
-def _urgency(one: Waiting) -> tuple[bool, int]:
-    return one.row.type is not EventType.HELP, one.row.seq
+def _urgency(one: Waiting) -> tuple[bool, int, int]:
+    return one.row.type is not EventType.HELP, one.sends // _ROUND, one.row.seq
 
 
 def _send_due(state: OutboxState, moment: Moment) -> tuple[OutboxState, list[Send]]:

@@ -71,6 +71,26 @@ def test_at_most_max_in_flight_are_under_way_and_receipts_let_the_next_go() -> N
     assert sent(effects) == [identity(MAX_IN_FLIGHT), identity(MAX_IN_FLIGHT + 1)]
 
 
+def test_rows_that_are_never_receipted_hold_up_nothing_for_ever() -> None:
+    """A relay that refuses sixteen rows must still hear of the accept that comes after them, and of every other row."""
+    count = 2 * MAX_IN_FLIGHT
+    state = filled(*[EventType.OK] * count, connected=True)
+    state, effects = advance_outbox(state, happened(99, EventType.ACCEPT), at(1))
+    assert sent(effects) == []
+    heard: set[str] = set()
+    now_ms = 1
+    for _ in range(40):
+        now_ms = max(now_ms, outbox_deadline(state) or now_ms)
+        state, effects = advance_outbox(state, Tick(), at(now_ms))
+        heard.update(sent(effects))
+    assert heard >= {identity(99), *map(identity, range(MAX_IN_FLIGHT, count))}
+    before = {one.row.id: one.sends for one in state.waiting}
+    while now_ms < 3_600_000:
+        now_ms = max(now_ms, outbox_deadline(state) or now_ms)
+        state, _ = advance_outbox(state, Tick(), at(now_ms))
+    assert all(one.sends >= before[one.row.id] + 5 for one in state.waiting)
+
+
 def test_a_new_help_goes_at_once_however_much_waits() -> None:
     state = filled(*[EventType.OK] * 40, connected=True)
     _, effects = advance_outbox(state, happened(99), at(7))
