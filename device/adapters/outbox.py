@@ -64,7 +64,9 @@ class SqliteOutbox:
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(
-                "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [_fields(row) for row in keep]
+                # The same event again is no error; another event under a number that is taken is, and must be told.
+                "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                [_fields(row) for row in keep],
             )
             if keep:
                 above = max(row.seq for row in keep) + 1

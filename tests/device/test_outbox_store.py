@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,15 @@ def test_the_same_row_again_and_an_unknown_id_are_no_error(reopen: Reopen) -> No
     store.commit((row(1),), ("nobody",))
     store.commit((row(1),), ())
     assert [one.id for one in reopen().load().rows] == ["id-1"]
+
+
+def test_another_event_under_a_number_that_is_taken_is_refused_and_not_swallowed(tmp_path: Path) -> None:
+    store = SqliteOutbox(tmp_path / "outbox.sqlite3")
+    store.commit((row(1),), ())
+    with pytest.raises(StoreError, match="UNIQUE"):
+        store.commit((replace(row(1), id="another"),), ())
+    assert store.load().rows == (row(1),)
+    store.close()
 
 
 def corrupt_middle(path: Path) -> None:
