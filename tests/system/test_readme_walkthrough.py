@@ -20,8 +20,6 @@ import pytest
 from sim.broker import free_port
 from tests.system.processes import ROOT, Program, run_to_end, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.system]
-
 PORT = 18830
 """The README's; another is put in its place only where somebody uses it."""
 READMES = {"README.md": "Four processes, by hand", "README.zh-CN.md": "亲手启动四个进程"}
@@ -125,6 +123,8 @@ def test_both_readmes_walk_alike() -> None:
         assert command.startswith(beginning)
 
 
+@pytest.mark.slow
+@pytest.mark.system
 def test_the_walk_by_hand_ends_with_a_neighbour_coming(terminals: Terminals) -> None:
     """Must show 2: four processes from the README's own lines, a press, its stages, the journal."""
     walk = iter(commands_of("README.md")[1:])
