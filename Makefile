@@ -42,7 +42,7 @@ test-fast: setup ## the everyday tests alone; ARGS="-k panel" chooses
 .PHONY: test-slow
 test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker matrix
 	@$(BIN)/doorbell-sim storm --seeds $(SEEDS)
-	@$(BIN)/pytest -q -m slow $(ARGS)
+	@$(BIN)/pytest -q -n 4 -m slow $(ARGS)
 
 .PHONY: test-deps
 test-deps: ## Debian packages that only tests need: a second broker, a real player
