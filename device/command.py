@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import structlog
+
+from device.ports import UnavailableError
 from device.settings import DaemonSettings
 from device.texts import text
 from doorbell.errors import SetupError
@@ -16,6 +19,8 @@ from doorbell.logs import configure_logs
 from doorbell.service import ExitCode
 from doorbell.settings import load_settings
 from doorbell.wire import Topics
+
+_log = structlog.get_logger("device.command")
 
 _EXAMPLES = """
   doorbell-device run --config panel.toml
@@ -42,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SetupError as error:
         print(f"{text('error')}: {error}", file=sys.stderr)
         return ExitCode.SETUP
+    except UnavailableError as error:
+        print(f"{text('error')}: {error}", file=sys.stderr)
+        return ExitCode.UNAVAILABLE
     except KeyboardInterrupt:
         return ExitCode.OK
     except BrokenPipeError:  # the reader of our output has seen enough
@@ -93,7 +101,14 @@ def _run(options: argparse.Namespace) -> ExitCode:
     from device.daemon import run_daemon  # noqa: PLC0415
 
     control = (options.control or settings.state_dir / "pins.sock") if mock else None
-    return run_daemon(settings, mock=mock, control=control)
+    try:
+        return run_daemon(settings, mock=mock, control=control)
+    except (SetupError, UnavailableError):
+        raise
+    except Exception:  # noqa: BLE001 - the last one; it is logged and ends the process
+        # Ours, whatever it is, a broken pipe too: the service manager must start us again, and somebody must read why.
+        _log.exception("device.bug", device=settings.device)
+        return ExitCode.BUG
 
 
 def _check(path: Path) -> None:

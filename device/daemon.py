@@ -21,10 +21,9 @@ from device.adapters.health import SystemHealth
 from device.adapters.outbox import SqliteOutbox
 from device.adapters.sound import Speaker
 from device.loop import Inbox, run_device
-from device.ports import Ports
+from device.ports import Ports, UnavailableError
 from device.runtime import DeviceRuntime, RuntimeSettings
 from device.settings import DaemonSettings
-from doorbell.errors import SetupError
 from doorbell.mqtt import MqttLink
 from doorbell.service import ExitCode, ServiceNotifier, on_stop_signals
 from doorbell.wire import Channel, Topics, format_time
@@ -38,7 +37,8 @@ _log = structlog.get_logger("device.daemon")
 def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path | None) -> ExitCode:
     """Run a device until SIGTERM or SIGINT. ``control``: the socket of the control line, for mock pins only.
 
-    Raises ``SetupError`` if a pin, a path or a certificate cannot be used.
+    Raises ``SetupError`` if a path or a certificate cannot be used, ``UnavailableError`` if the pins or the state
+    directory cannot be had now.
     """
     inbox, clock, notifier = Inbox(), SystemClock(), ServiceNotifier()
     began_ms = clock.monotonic_ms()
@@ -125,7 +125,7 @@ def _own_state_dir(state_dir: Path, stack: ExitStack) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise SetupError(f"{state_dir}: another device is running in this state_dir; stop it first") from None
+        raise UnavailableError(f"{state_dir}: another device is running in this state_dir; stop it first") from None
 
 
 def _speaker(settings: DaemonSettings, pins: GpioPins, inbox: Inbox) -> Speaker:

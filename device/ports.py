@@ -38,6 +38,11 @@ class StoreError(DoorbellError, OSError):
     """The outbox's disk refuses: full, read-only or broken. The runtime goes on from memory and tells."""
 
 
+class UnavailableError(DoorbellError, OSError):
+    """Something that this device needs is not there now, though its settings are right: the pins are not up yet, or
+    another process holds them. The service manager tries again; commands exit with 69."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredOutbox:
     """What lay on disk. ``next_seq`` is above every number committed; ``trouble`` says if something was set aside."""

@@ -21,6 +21,7 @@ from typing import Any
 import structlog
 
 from device.core.role import ButtonName
+from device.ports import UnavailableError
 from doorbell.errors import PeerError, SetupError
 
 MAX_LINE_BYTES = 4_096
@@ -45,7 +46,7 @@ class ControlServer:
     """Serves the control line on threads of its own.
 
     ``drive(pin, active)`` moves a line. ``complete(state)`` adds to the state of the last turn what is read live.
-    Raises ``SetupError`` if the path cannot be used or another daemon listens there.
+    Raises ``SetupError`` if the path cannot be used, ``UnavailableError`` if another daemon listens there.
     """
 
     def __init__(
@@ -246,4 +247,6 @@ def _clear(path: Path) -> None:
         except OSError:
             path.unlink(missing_ok=True)
             return
-    raise SetupError(f"{path}: another device is running on this control socket; stop it, or choose another --control")
+    raise UnavailableError(
+        f"{path}: another device is running on this control socket; stop it, or choose another --control"
+    )

@@ -32,8 +32,7 @@ from gpiozero.pins.mock import MockFactory
 from device.blinker import Blinker
 from device.core.role import ButtonName
 from device.core.signals import LIGHT_PATTERNS, Light
-from device.ports import PinEdge
-from doorbell.errors import SetupError
+from device.ports import PinEdge, UnavailableError
 
 _STEADY = 1
 """A light pattern of one number."""
@@ -47,7 +46,7 @@ def open_factory(work_dir: Path, *, mock: bool) -> Any:
     """The pin factory: gpiozero's mock one, or the one that GPIOZERO_PIN_FACTORY names, which is lgpio by default.
 
     ``work_dir``: where lgpio may put its notification pipe. Without a default it would fall back, unseen, to slower
-    libraries that lose edges. Raises ``SetupError`` where there are no pins.
+    libraries that lose edges. Raises ``UnavailableError`` where there are no pins.
     """
     if mock:
         return MockFactory()
@@ -56,7 +55,7 @@ def open_factory(work_dir: Path, *, mock: bool) -> Any:
     try:
         Device.ensure_pin_factory()
     except (GPIOZeroError, ImportError, OSError, RuntimeError) as error:
-        raise SetupError(
+        raise UnavailableError(
             f"no GPIO pins here ({type(error).__name__}: {error}); on a Raspberry Pi add the user to the group 'gpio', "
             "elsewhere start with --pins mock"
         ) from None
@@ -96,7 +95,7 @@ class GpioPins:
             self._buzzer = self._output(buzzer)
         except (GPIOZeroError, OSError, RuntimeError) as error:
             self.close()
-            raise SetupError(f"a pin cannot be used ({error}); is another program holding it?") from None
+            raise UnavailableError(f"a pin cannot be used ({error}); is another program holding it?") from None
         self._light_blinker = Blinker("light", self._writer(self._light)) if self._light is not None else None
         self.buzzer = Blinker("buzzer", self._writer(self._buzzer)) if self._buzzer is not None else None
         """Toggles the buzzer; None if none is fitted."""

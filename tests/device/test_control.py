@@ -13,6 +13,7 @@ import pytest
 
 from device.adapters.control import MAX_LINE_BYTES, ControlServer, ask
 from device.core.role import ButtonName
+from device.ports import UnavailableError
 from doorbell.errors import SetupError
 from tests.device.waiting import wait_until
 
@@ -123,7 +124,7 @@ def test_the_socket_is_its_owners_only(rig: Rig) -> None:
 
 
 def test_a_socket_left_behind_is_replaced_a_live_one_is_not(rig: Rig, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="another device is running"):
+    with pytest.raises(UnavailableError, match="another device is running"):
         Rig(rig.path)
     dead = tmp_path / "dead.sock"
     with socket.socket(socket.AF_UNIX) as sock:

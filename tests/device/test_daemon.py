@@ -282,9 +282,52 @@ def test_two_daemons_do_not_share_an_outbox(broker: Broker, device: Callable[[st
         timeout=60,
         check=False,
     )
-    assert again.returncode == ExitCode.SETUP
+    assert again.returncode == ExitCode.UNAVAILABLE  # started again until the other has gone
     assert b"another device is running in this state_dir" in again.stderr
     one.end()
+
+
+def test_without_pins_the_service_manager_tries_again(tmp_path: Path) -> None:
+    one = Device(tmp_path, "panel", 1)
+    done = subprocess.run(
+        [sys.executable, "-m", "device", "run", "--config", str(one.config)],
+        cwd=ROOT,
+        env={**os.environ, "GPIOZERO_PIN_FACTORY": "native", "LC_ALL": "en_US"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == ExitCode.UNAVAILABLE
+    assert b"no GPIO pins here" in done.stderr
+
+
+_FAILS = """
+import sys
+import device.daemon
+from device.command import main
+from doorbell.errors import DoorbellBug
+def run_daemon(*_, **__):
+    raise {error}("a rule is broken")
+device.daemon.run_daemon = run_daemon
+sys.exit(main(["run", "--config", sys.argv[1], "--pins", "mock", "--log-format", "json"]))
+"""
+
+
+@pytest.mark.parametrize("error", ["DoorbellBug", "KeyError", "BrokenPipeError"])
+def test_a_bug_ends_with_70_and_one_line_that_says_where(tmp_path: Path, error: str) -> None:
+    one = Device(tmp_path, "panel", 1)
+    done = subprocess.run(
+        [sys.executable, "-c", _FAILS.format(error=error), str(one.config)],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == ExitCode.BUG
+    (line,) = [json.loads(one) for one in done.stderr.splitlines()]
+    assert (line["event"], line["level"], line["device"]) == ("device.bug", "error", DEVICE)
+    assert "run_daemon" in line["exception"]
+    assert error in line["exception"]
 
 
 def test_the_log_is_json_lines_with_stable_names(broker: Broker, device: Callable[[str, int], Device]) -> None:
