@@ -28,9 +28,17 @@ _EXAMPLES = """
   doorbell-device check --config panel.toml
   doorbell-device pins press help --socket var/panel/pins.sock
   doorbell-device pins hold answer --ms 3200 --socket var/bell/pins.sock
+  doorbell-device pins down help --socket var/panel/pins.sock
+  doorbell-device pins up help --socket var/panel/pins.sock
   doorbell-device pins state --json --socket var/panel/pins.sock
   doorbell-device pins watch --socket var/panel/pins.sock
 """
+
+
+def _examples(command: str = "") -> str:
+    """The examples of one command, or all."""
+    lines = (line for line in _EXAMPLES.splitlines() if line.startswith(f"  doorbell-device {command}"))
+    return "\n".join([text("examples"), *lines])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,26 +69,34 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="doorbell-device", description=text("about"), epilog=text("examples") + _EXAMPLES, formatter_class=raw
+        prog="doorbell-device", description=text("about"), epilog=_examples(), formatter_class=raw
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | check | pins")
 
-    run = commands.add_parser("run", help=text("run"), description=text("run"))
+    def add(to: Any, path: str, *aliases: str) -> argparse.ArgumentParser:
+        name = path.rsplit(maxsplit=1)[-1]
+        words = text(name)
+        added: argparse.ArgumentParser = to.add_parser(
+            name, aliases=aliases, help=words, description=words, epilog=_examples(path), formatter_class=raw
+        )
+        return added
+
+    run = add(commands, "run")
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help=text("config"))
     run.add_argument("--pins", choices=("real", "mock"), default="real", help=text("pins_kind"))
     run.add_argument("--control", type=Path, metavar="SOCKET", help=text("control"))
     run.add_argument("--log-format", choices=("console", "json", "auto"), help=text("log_format"))
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help=text("log_level"))
 
-    check = commands.add_parser("check", help=text("check"), description=text("check"))
+    check = add(commands, "check")
     check.add_argument("--config", type=Path, required=True, metavar="FILE", help=text("config"))
 
-    pins = commands.add_parser("pins", help=text("pins"), description=text("pins"))
+    pins = add(commands, "pins")
     moves = pins.add_subparsers(dest="move", required=True, metavar="press | hold | down | up | state | watch")
     for name, aliases in (
         ("press", ()), ("hold", ()), ("down", ()), ("up", ()), ("state", ("show",)), ("watch", ()),
     ):  # fmt: skip
-        move = moves.add_parser(name, aliases=aliases, help=text(name), description=text(name))
+        move = add(moves, f"pins {name}", *aliases)
         move.set_defaults(move=name)
         if name not in ("state", "watch"):
             move.add_argument("pin", choices=("help", "ok", "answer", "decline"), help=text("pin"))
@@ -160,13 +176,18 @@ def _pins(options: argparse.Namespace) -> None:
             print(_state_text(answer, whole=options.move == "state"), flush=True)
 
 
+def _word(name: str | None) -> str:
+    """A stage, light or tone in words."""
+    return text("none") if name is None else text(f"is_{name}")
+
+
 def _state_text(state: dict[str, Any], *, whole: bool) -> str:
     """A state for a person: several lines, or one line for ``watch``."""
     lit = text("lit" if state["light_lit"] else "dark")
     rows = {
-        "stage": state["stage"],
-        "light": f"{state['light']} ({lit})",
-        "tone": state["tone"] or text("none"),
+        "stage": _word(state["stage"]),
+        "light": f"{_word(state['light'])} ({lit})",
+        "tone": _word(state["tone"]),
         "sounding": ", ".join(state["sounding"]) or text("none"),
         "outbox": state["outbox"],
         "link": text("up_word" if state["link"] else "down_word"),

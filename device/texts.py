@@ -78,6 +78,23 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "down_word": ("断开", "down"),
     "is_down": ("按下", "pressed"),
     "is_up": ("松开", "released"),
+    # a stage, light or tone: is_ and its name
+    "is_idle": ("没有事", "nothing to do"),
+    "is_heard": ("听见了", "heard"),
+    "is_received": ("已收到", "received"),
+    "is_ringing": ("正在响铃", "ringing"),
+    "is_coming": ("有人正在来", "somebody is coming"),
+    "is_arrived": ("人到了", "arrived"),
+    "is_unreachable": ("还没有联系上，继续试", "nobody reached yet, still trying"),
+    "is_closed": ("办完了", "closed"),
+    "is_covered": ("有人能听见", "somebody would hear"),
+    "is_thin": ("能听见的人少", "few would hear"),
+    "is_uncovered": ("没有人能听见", "nobody would hear"),
+    "is_answering": ("已应答，等确认", "answered, not confirmed yet"),
+    "is_mine": ("我去", "mine"),
+    "is_taken": ("别人去", "taken by another"),
+    "is_ready": ("待命", "ready"),
+    "is_offline": ("断线", "offline"),
     "error": ("错误", "error"),
 }
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import string
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from device import command, texts
+from device.core.panel import PanelStage
 from device.core.role import ButtonName, Role
+from device.core.signals import Light, Tone
 from device.settings import DaemonSettings
 from device.texts import language_of, text
 from doorbell.errors import SetupError
@@ -124,12 +128,48 @@ def test_a_wrong_file_ends_with_the_setup_code_and_says_so(
     assert command.main(["pins", "state", "--socket", str(tmp_path / "none")]) == ExitCode.SETUP
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["pins", "press", "help", "--socket", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["run"],
+        ["check"],
+        ["pins"],
+        ["pins", "state"],
+        ["pins", "watch"],
+        *(["pins", move] for move in ("press", "hold", "down", "up")),
+    ],
+)
 def test_help_is_there_for_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main([*arguments, "--help"])
     assert ended.value.code == 0
-    assert "doorbell-device" in capsys.readouterr().out
+    examples = capsys.readouterr().out.partition(text("examples"))[2].split("\n")[1:]
+    assert examples
+    assert all(line.startswith("  doorbell-device " + " ".join(arguments)) for line in examples if line)
+
+
+STATE: dict[str, Any] = {
+    "device": "dev-1", "role": "panel", "stage": "coming", "light": "coming", "tone": "coming", "sounding": [],
+    "outbox": 0, "link": True, "light_lit": True, "pins": {"help": False}, "rev": 3, "at": "2026-11-23T06:43:00.000Z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("locale", "words"), [("zh_CN", "有人正在来"), ("en_US", "somebody is coming")])
+def test_the_state_is_told_in_words_and_json_keeps_the_names(
+    locale: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    monkeypatch.setattr("device.adapters.control.ask", lambda *_: [STATE])
+    command.main(["pins", "state", "--socket", "x"])
+    assert capsys.readouterr().out.count(words) == 3
+    command.main(["pins", "state", "--socket", "x", "--json"])
+    assert json.loads(capsys.readouterr().out) == STATE
+
+
+def test_every_stage_light_and_tone_has_words() -> None:
+    for name in (*PanelStage, *Light, *Tone, None):
+        assert command._word(name)
 
 
 def test_every_key_of_the_commands_has_words() -> None:
