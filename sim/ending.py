@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from device.core.panel import PanelStage
 from device.core.role import Role
 from doorbell.wire import EventType
-from relay.core.alarm import AlarmStage, NoteType, Outcome
+from relay.core.alarm import NoteType
 from sim.faults import Faults
 from sim.people import HOUR_MS, People
 from sim.schedule import Violation
@@ -21,8 +21,6 @@ from sim.village import Village
 REST_WITHIN_MS = 6 * HOUR_MS
 """Two and a half of the longest heartbeats for a relay that missed a birth, and the waits of the slowest policy."""
 LOOK_EVERY_MS = 5 * 60_000
-OFFICE_CLOSES_AFTER_MS = 2 * HOUR_MS
-"""Then the office closes what somebody has arrived at and nobody has finished, as its people do in the evening."""
 SILENT_WITHIN_MS = 3_700_000
 """A bell hears of the end of an alarm at the latest when it sends its next heartbeat: an hour in a village."""
 
@@ -32,7 +30,7 @@ def end_day(village: Village, people: People, faults: Faults) -> None:
     schedule = village.schedule
     village.trail.note("village", "is healed")
     faults.heal()
-    village.checks.settled_from_ms = schedule.now_ms
+    village.truth.healed_ms = schedule.now_ms
     people.behave()
     healed_ms = schedule.now_ms
     while unrest := list(_unrest(village)):
@@ -40,11 +38,9 @@ def end_day(village: Village, people: People, faults: Faults) -> None:
             raise Violation(
                 f"no rest {REST_WITHIN_MS // HOUR_MS} h after everything was healed: {'; '.join(unrest[:5])}"
             )
-        if schedule.now_ms - healed_ms >= OFFICE_CLOSES_AFTER_MS:
-            _close_unfinished(village)
         schedule.run_until(schedule.now_ms + LOOK_EVERY_MS)
         for machine in village.devices.values():
-            village.checks.sounds_too_long(machine, SILENT_WITHIN_MS)
+            village.device_checks.sounds_too_long(machine, SILENT_WITHIN_MS)
     village.counts["rest_min"] = (schedule.now_ms - healed_ms) // 60_000
     _require_nothing_lost(village)
 
@@ -72,19 +68,10 @@ def _unrest(village: Village) -> Iterator[str]:
             yield f"{name} sounds for {sorted(machine.speaker.running)}"
 
 
-def _close_unfinished(village: Village) -> None:
-    store = village.relay.store
-    _, waiting = store.poll()
-    for alarm in store.alarms(limit=10_000):
-        if alarm.stage is AlarmStage.ARRIVED and all(command.alarm != alarm.id for command in waiting):
-            village.counts["closed_by_office"] += 1
-            store.add_command(alarm.id, Outcome.HELPED, "", "office")
-
-
 def _require_nothing_lost(village: Village) -> None:
     store = village.relay.store
     raised = {line.alarm for line in store.journal() if line.type == NoteType.RAISED}
-    for id_, (device, row) in village.checks.born.items():
+    for id_, (device, row) in village.truth.born.items():
         event = store.events.get(id_)
         if event is None:
             if row.type is not EventType.FAULT:  # a newer one about the same part has overtaken it

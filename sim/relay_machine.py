@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
 
+from doorbell.link import LinkUp
 from doorbell.wire import Topics
 from relay.core.register import Hook, Register
 from relay.loop import BEAT_S, RETRY_FIRST_S, RETRY_MAX_S, TURN_SIZE
@@ -89,6 +90,8 @@ class RelayMachine:
         self.restart_ms: Callable[[], int] = lambda: 1_000
         self.serving_since_ms: int | None = None
         """Since when it has run without a failing database, in village ms; None while it does not."""
+        self.link_up_ms = 0
+        """When it was last connected."""
         self.booting = False
         """Whether the machine restarts, so that nobody could notice a set clock."""
         self.deaths = 0
@@ -156,6 +159,8 @@ class RelayMachine:
     def take(self, item: RelayInput) -> None:
         """Something for the queue."""
         self._inbox.append(item)
+        if isinstance(item, LinkUp):
+            self.link_up_ms = self.schedule.now_ms
         if not self._busy:
             self._turn_in(self.chance.randint(0, 3))
 

@@ -159,6 +159,5 @@ def _summary(counts: Counter[str]) -> str:
     faults = sum(number for name, number in counts.items() if name.startswith("fault."))
     return (
         f"{counts['finger.help']} presses for help, {counts['journal.raised']} alarms, "
-        f"{counts['journal.accepted']} accepted, {counts['journal.not_arrived']} rung again, {faults} faults, "
-        f"{counts['closed_by_office']} closed by the office"
+        f"{counts['journal.accepted']} accepted, {counts['journal.not_arrived']} rung again, {faults} faults"
     )

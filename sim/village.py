@@ -16,11 +16,13 @@ from device.core.role import ButtonName, Role
 from device.core.signals import Light
 from relay.core.register import DeviceRole, Hook, Register
 from relay.ports import Batch, NoticeRow
-from sim.checks import Checks
+from sim.device_checks import DeviceChecks
 from sim.device_machine import DeviceMachine
 from sim.network import SimBroker
+from sim.relay_checks import RelayChecks
 from sim.relay_machine import RelayMachine
 from sim.schedule import TRAIL_LENGTH, Schedule, Trail
+from sim.truth import Truth
 
 SHORTEST_PRESS_MS = 60
 """The shortest touch that the village's people make; a button has 40 ms to be seen."""
@@ -56,7 +58,9 @@ class Village:
         self.register = register
         self.schedule = Schedule()
         self.trail = Trail(self.schedule, trail)
-        self.checks = Checks(self.schedule, register)
+        self.truth = Truth()
+        self.device_checks = DeviceChecks(self.schedule, self.truth)
+        self.relay_checks = RelayChecks(self.schedule, self.truth, register)
         self.broker = SimBroker(self.schedule, self.chance("network"), self.trail)
         self.ears: Ears = _Nobody()
         self.told: list[tuple[str, NoticeRow]] = []
@@ -105,7 +109,7 @@ class Village:
         """Somebody presses a button of a device for so long."""
         machine = self.devices[device]
         self.counts[f"finger.{button.value}"] += 1
-        self.checks.finger(machine, button)
+        self.device_checks.finger(machine, button)
         machine.press(button, max(ms, SHORTEST_PRESS_MS), bounces=bounces)
 
     # --- what the machines tell -------------------------------------------------------------------------------------
@@ -116,19 +120,19 @@ class Village:
             self.trail.note(machine.name, "keeps", row.type.value, row.id, row.alarm or "")
         for one in forget:
             self.trail.note(machine.name, "forgets", one)
-        self.checks.outbox_committed(machine, keep, forget, self.relay.store.events)
+        self.device_checks.outbox_committed(machine, keep, forget, self.relay.store.events)
 
     def device_published(self, machine: DeviceMachine, topic: str, payload: bytes) -> None:
         """Something leaves a device."""
         self.trail.note(machine.name, "publishes", topic.rpartition("/")[2], payload)
         if topic.endswith("/reported"):
-            self.checks.reported(machine, payload)
+            self.device_checks.reported(machine, payload)
         elif topic.endswith("/event"):
-            self.checks.event_published(machine, payload)
+            self.device_checks.event_published(machine, payload)
 
     def device_turned(self, machine: DeviceMachine) -> None:
         """A device's turn is done."""
-        self.checks.device_turned(machine)
+        self.device_checks.device_turned(machine)
 
     def chime_changed(self, machine: DeviceMachine, alarm: str, *, sounds: bool) -> None:
         """A chime began or ended."""
@@ -143,13 +147,13 @@ class Village:
         for line in batch.journal:
             self.counts[f"journal.{line.type}"] += 1
             self.trail.note("relay", line.type, line.alarm or line.device or "", dict(line.data))
-        self.checks.relay_committed(machine, batch)
+        self.relay_checks.relay_committed(machine, batch)
 
     def relay_published(self, machine: RelayMachine, topic: str, payload: bytes) -> None:
         """A desired state leaves the relay."""
         device = topic.split("/")[-2]
         self.trail.note("relay", "publishes", device, payload)
-        self.checks.relay_published(machine, device, payload)
+        self.relay_checks.relay_published(machine, device, payload)
 
     def hook_told(self, notice: NoticeRow, hook: Hook) -> None:
         """A hook was told."""

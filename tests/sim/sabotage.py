@@ -19,7 +19,7 @@ from device.core.effects import Forget, Send
 from device.core.panel import PanelStage
 from doorbell.wire import AlarmKind, EventType, Stage
 from relay import engine, runtime, telling
-from relay.core import desired, desk, life
+from relay.core import desired, desk, life, timing
 from relay.core.alarm import Advance, AlarmStage
 from relay.turn import Turn
 from sim.relay_machine import RelayDisk
@@ -64,7 +64,9 @@ def forgotten_when_sent(patch: Patch) -> None:
 
     def advance(state: Any, event: Any, moment: Any) -> Any:
         after, effects = real(state, event, moment)
-        sent = tuple(effect.event.id for effect in effects if isinstance(effect, Send))
+        now_ms = moment.now_ms - 1_000
+        ticks = isinstance(event, outbox.Tick)
+        sent = tuple(one.row.id for one in state.waiting if ticks and one.sends and one.row.born_ms < now_ms)
         kept = tuple(one for one in after.waiting if one.row.id not in sent)
         return replace(after, waiting=kept), (*effects, Forget(sent)) if sent else effects
 
@@ -195,6 +197,22 @@ def open_alarms_are_forgotten_at_a_restart(patch: Patch) -> None:
     patch.setattr(RelayDisk, "load", lambda self: replace(super(RelayDisk, self).load(), alarms={}))
 
 
+def any_wall_clock_is_believed(patch: Patch) -> None:
+    """What a device's wall clock says counts, however far it is from the relay's."""
+    patch.setattr("relay.runtime.FRESH", timing.QUEUED)
+
+
+def presses_stay_when_the_clock_steps(patch: Patch) -> None:
+    """A press from before the clock was set back is newer than every answer, for hours."""
+    real = life._clock_stepped
+
+    def stepped(alarm: Any, event: Any) -> Advance:
+        result = real(alarm, event)
+        return replace(result, alarm=replace(result.alarm, recent_presses=alarm.recent_presses))
+
+    patch.setattr(life, "_clock_stepped", stepped)
+
+
 def acknowledged_before_the_commit(patch: Patch) -> None:
     """The relay acknowledges to the broker first. Harmless, as it must be: the receipt decides, not the pipe."""
     real = runtime.RelayRuntime.perform
@@ -227,6 +245,8 @@ BREAKAGES: tuple[Callable[[Patch], None], ...] = (
     rings_as_asked,
     published_before_it_is_on_disk,
     open_alarms_are_forgotten_at_a_restart,
+    any_wall_clock_is_believed,
+    presses_stay_when_the_clock_steps,
 )
 
 
