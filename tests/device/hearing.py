@@ -1,5 +1,7 @@
 """Hearing for tests: which frequencies a recording holds, and whether it is the chime."""
 
+from __future__ import annotations
+
 import math
 import wave
 from array import array
