@@ -21,8 +21,8 @@ from sim.village import Village
 REST_WITHIN_MS = 6 * HOUR_MS
 """Two and a half of the longest heartbeats for a relay that missed a birth, and the waits of the slowest policy."""
 LOOK_EVERY_MS = 5 * 60_000
-SILENT_WITHIN_MS = 3_700_000
-"""A bell hears of the end of an alarm at the latest when it sends its next heartbeat: an hour in a village."""
+SILENT_WITHIN_MS = 2 * HOUR_MS + 100_000
+"""A bell hears of the end of an alarm at the latest when it sends its next heartbeat, two hours in a village."""
 
 
 def end_day(village: Village, people: People, faults: Faults) -> None:

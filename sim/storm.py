@@ -22,7 +22,8 @@ from sim.world import build_register
 
 POLL_MS = 600_000
 """The office of a village edits its register a few times a day; asking every second would be most of the work."""
-REPORT_INTERVAL_S = 3_600
+REPORT_INTERVAL_S = 7_200
+"""The heartbeat of a village's devices; births, wills and what changes are reported at once as everywhere."""
 
 
 @dataclass(frozen=True, slots=True)

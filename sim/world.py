@@ -30,8 +30,8 @@ def build_register(chance: Random, households: int) -> Register:
             Device(f"bell-{person.id}{'ab'[n] if bells > 1 else ''}", COMMUNITY, DeviceRole.BELL, person=person.id)
             for n in range(bells)
         ]
-    # The contract's longest heartbeat for most: a day of minutes would be nothing but heartbeats.
-    devices = [replace(d, report_interval_s=3600 if chance.random() < 0.9 else 900) for d in devices]
+    # Most keep their own rare heartbeat: a day of minutes would be nothing but heartbeats.
+    devices = [replace(d, report_interval_s=None if chance.random() < 0.9 else 900) for d in devices]
     groups = [
         Group("clinic", COMMUNITY, "medical", "社区卫生站", ("doctor", "pharmacist")),
         Group("office", COMMUNITY, "office", "居委会", ("clerk",), (OFFICE_HOOK,)),
