@@ -137,10 +137,10 @@ def test_half_the_volume_is_half_as_high(tmp_path: Path) -> None:
 
 
 @pytest.mark.system
-@pytest.mark.skipif(shutil.which("aplay") is None, reason="alsa-utils is not installed")
 def test_aplay_plays_the_chime_into_an_alsa_device_and_stops(
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert shutil.which("aplay"), "aplay is missing and this test needs it: run `make test-deps`"
     recorded = tmp_path / "recorded.wav"
     conf = tmp_path / "asound.conf"
     conf.write_text(
