@@ -159,7 +159,7 @@ class RelayRuntime:
         if self._link_is_up:
             self._teller.connected(turn)
         self.counts["desired.repaired"] += self._teller.repair(turn, self._watch.seen)
-        self._teller.settle(turn, self._watch.reachable)
+        self._teller.settle(turn, self._watch.online)
         return turn
 
     def perform(self, turn: Turn) -> Turn:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from doorbell.link import LinkDown, LinkUp
+from doorbell.wire import Coverage
 from relay.core.alarm import AlarmStage
 from relay.engine import EARLY_KEPT, MAX_EARLY_OF_DEVICE
 from tests.relay.doubles import BELLS, PANEL, PENG, WANG, House, neighbourhood, uid
@@ -104,3 +105,13 @@ def test_a_device_that_is_registered_no_more_is_told_to_be_silent() -> None:
     house.advance(1_000)
     assert house.rings(PENG) == []
     assert house.rev(PENG) == rev + 1
+
+
+def test_a_relay_that_has_just_started_promises_nobody_whom_it_has_not_heard() -> None:
+    """For 3 s after a start, bells of which nothing was known counted as listening: the light said covered."""
+    house = House(settled=False)
+    house.hear(LinkUp(1))
+    house.hear(house.report(PANEL), house.report(PENG))
+    panel = house.shown(PANEL).panel
+    assert panel is not None
+    assert panel.coverage is Coverage.THIN

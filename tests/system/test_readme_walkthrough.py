@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from device.texts import text
 from sim.broker import free_port
 from tests.system.processes import ROOT, Program, run_to_end, until
 
@@ -137,12 +138,12 @@ def test_the_walk_by_hand_ends_with_a_neighbour_coming(terminals: Terminals) -> 
     await_word(panel, "link.up")
     await_word(bell, "link.up")
     press, state, answer = next(walk), next(walk), next(walk)
-    # One of the two volunteers' bells runs: the panel's light says "thin" as soon as the relay knows it.
-    terminals.type_until(state, "thin")
+    # One of the two volunteers' bells runs: the panel's light says so as soon as the relay knows it.
+    terminals.type_until(state, text("is_thin"))
     terminals.type(press)
-    terminals.type_until(state, "ringing")
+    terminals.type_until(state, text("is_ringing"))
     terminals.type(answer)
-    terminals.type_until(state, "coming")
+    terminals.type_until(state, text("is_coming"))
     listed, watch, journal = next(walk), next(walk), next(walk)
     assert "柳奶奶" in terminals.type(listed)
     await_word(terminals.leave_open(watch), "彭小平")
