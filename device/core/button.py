@@ -113,8 +113,11 @@ ButtonOutcome = Pressed | Held | Released | StuckButton | UnstuckButton | LostEd
 
 
 def new_button(now_ms: int, *, active: bool) -> ButtonState:
-    """The state at start, with the level as it was read. Active at start is a fault or a finger, never a press."""
-    return ButtonState(ButtonPhase.UNARMED, active, now_ms, now_ms)
+    """The state at start, with the level as it was read. Active at start is a fault or a finger, never a press.
+
+    Inactive at start is released: the press of somebody who waited for the light must count from the first moment.
+    """
+    return ButtonState(ButtonPhase.UNARMED if active else ButtonPhase.UP, active, now_ms, now_ms)
 
 
 def advance_button(

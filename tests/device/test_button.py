@@ -216,3 +216,11 @@ def test_a_line_that_cannot_be_read_contradicts_nothing() -> None:
     state = ButtonState(ButtonPhase.UP, active=True, since_ms=0, down_ms=0)
     _, outcomes = advance_button(state, Sample(None), 25, LIMITS)
     assert outcomes == (Pressed(0),)
+
+
+def test_a_press_in_the_first_millisecond_after_the_start_counts() -> None:
+    """A line that was inactive at start had to stay so for 20 ms before a press was believed: one was lost there."""
+    limits = ButtonLimits()
+    state, _ = advance_button(new_button(0, active=False), Edge(active=True, at_ms=1), 1, limits)
+    _, outcomes = advance_button(state, Sample(active=True), 1 + limits.stable_ms + limits.lag_ms, limits)
+    assert outcomes == (Pressed(1),)
