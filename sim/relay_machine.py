@@ -91,7 +91,7 @@ class RelayMachine:
         self.serving_since_ms: int | None = None
         """Since when it has run without a failing database, in village ms; None while it does not."""
         self.link_up_ms = 0
-        """When it was last connected."""
+        """When it last took notice of a new connection: later than that came up, if its database failed just then."""
         self.booting = False
         """Whether the machine restarts, so that nobody could notice a set clock."""
         self.deaths = 0
@@ -159,8 +159,6 @@ class RelayMachine:
     def take(self, item: RelayInput) -> None:
         """Something for the queue."""
         self._inbox.append(item)
-        if isinstance(item, LinkUp):
-            self.link_up_ms = self.schedule.now_ms
         if not self._busy:
             self._turn_in(self.chance.randint(0, 3))
 
@@ -200,6 +198,8 @@ class RelayMachine:
         except StoreError as error:
             self._fail(error, self._decide, inputs, run)
             return
+        if any(isinstance(item, LinkUp) for item in inputs):
+            self.link_up_ms = self.schedule.now_ms
         self._perform(turn, run)
 
     def _perform(self, turn: Turn, run: int) -> None:
