@@ -245,7 +245,7 @@ class Engine:
             source=alarm.source,
             policy=self.register.policy_for(alarm.household, AlarmKind.CHECKIN),
             at=turn.now,
-            seq=alarm.last_press_seq,
+            seq=dict(alarm.press_seqs).get(alarm.source),
             ok_closes=False,
             around=self._around(),
             now=turn.now,

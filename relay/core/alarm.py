@@ -108,8 +108,8 @@ class Alarm:
     presses: int = 1
     recent_presses: tuple[datetime, ...] = ()
     """The newest three presses, oldest first."""
-    last_press_seq: int | None = None
-    """The newest press by the count of ``source``; None if some press cannot be compared by it."""
+    press_seqs: tuple[tuple[str, int | None], ...] = ()
+    """The newest press of each panel by that panel's own count, sorted; None if it does not count its events."""
     ok_closes: bool = True
     """False for a look-in: the elder has said that it was a mistake, and somebody is to look in all the same."""
     outcome: Outcome | None = None

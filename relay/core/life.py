@@ -84,7 +84,7 @@ def raise_alarm(
         deadline=now,
         due=Due.STEP,
         recent_presses=(at,),
-        last_press_seq=seq,
+        press_seqs=((source, seq),),
         ok_closes=ok_closes,
     )
     raised = journal_note(NoteType.RAISED, kind=kind.value, source=source, late_ms=as_ms(now - at))
@@ -127,8 +127,10 @@ def advance_alarm(alarm: Alarm, event: AlarmEvent, around: Surroundings, now: da
 
 def _pressed(alarm: Alarm, event: Pressed, around: Surroundings, now: datetime) -> Advance:
     newest = sorted((*alarm.recent_presses, event.at))[-3:]
+    seqs = dict(alarm.press_seqs)
+    seqs[event.device] = _newer_seq(seqs.get(event.device, 0), event.seq)
     pressed = replace(
-        alarm, presses=alarm.presses + 1, recent_presses=tuple(newest), last_press_seq=_newest_seq(alarm, event)
+        alarm, presses=alarm.presses + 1, recent_presses=tuple(newest), press_seqs=tuple(sorted(seqs.items()))
     )
     late_ms = as_ms(now - event.at)
     noted = journal_note(NoteType.PRESSED_AGAIN, presses=pressed.presses, device=event.device, late_ms=late_ms)
@@ -145,11 +147,9 @@ def _pressed(alarm: Alarm, event: Pressed, around: Surroundings, now: datetime) 
     return Advance(pressed, APPLIED, (noted,))
 
 
-def _newest_seq(alarm: Alarm, event: Pressed) -> int | None:
-    """The count of the newest press; None, for good, once a press came that cannot be compared by it."""
-    if alarm.last_press_seq is None or event.seq is None or event.device != alarm.source:
-        return None
-    return max(alarm.last_press_seq, event.seq)
+def _newer_seq(known: int | None, seq: int | None) -> int | None:
+    """The higher count; None, for good, once a press of the panel came without one."""
+    return None if known is None or seq is None else max(known, seq)
 
 
 def _ok_pressed(alarm: Alarm, event: OkPressed, now: datetime) -> Advance:
@@ -171,8 +171,13 @@ def _before_last_press(alarm: Alarm, event: OkPressed) -> bool:
 
     Two panels of one household each count for themselves: between them only the clocks can tell.
     """
-    if event.seq is not None and alarm.last_press_seq is not None and event.device == alarm.source:
-        return event.seq < alarm.last_press_seq
+    seqs = dict(alarm.press_seqs)
+    pressed_seq = seqs.get(event.device)
+    if event.seq is not None and pressed_seq is not None:
+        if event.seq < pressed_seq:
+            return True
+        if len(seqs) == 1:
+            return False
     return event.at <= alarm.last_press_at
 
 

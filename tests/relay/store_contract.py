@@ -87,7 +87,7 @@ def an_alarm(number: int = 1, *, household: str = "home-liu", at: datetime = T0)
         step_bells=("bell-peng",),
         step_hooks=("hook-board",),
         recent_presses=(at,),
-        last_press_seq=7,
+        press_seqs=(("button-liu", 7), ("button-old", None)),
     )
 
 

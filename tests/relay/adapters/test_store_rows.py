@@ -55,7 +55,7 @@ alarms = st.builds(
     helpers=st.lists(st.builds(Helper, texts, texts, times, st.sampled_from(HelperState)), max_size=3).map(tuple),
     presses=st.integers(1, 10**6),
     recent_presses=st.lists(times, max_size=3).map(tuple),
-    last_press_seq=st.none() | st.integers(0, 2**53 - 1),
+    press_seqs=st.lists(st.tuples(texts, st.none() | st.integers(0, 2**53 - 1)), max_size=3).map(tuple),
     outcome=st.none() | st.sampled_from(Outcome),
     note=texts,
 )
