@@ -78,6 +78,7 @@ class DeviceMachine:
         self.disk = Disk(self)
         self.speaker = Speaker(self)
         self.levels: dict[ButtonName, bool] = dict.fromkeys(BUTTONS_OF[role], False)
+        self._touched_until_ms: dict[ButtonName, int] = {}
         self.wall_error_ms = 0
         """How far the wall clock is off once it is said to be synced."""
         self.runtime: DeviceRuntime | None = None
@@ -201,8 +202,13 @@ class DeviceMachine:
 
     # --- hands ------------------------------------------------------------------------------------------------------
 
+    def touched(self, button: ButtonName) -> bool:
+        """Whether a finger is on the button, or the button still bounces from one."""
+        return self.schedule.now_ms < self._touched_until_ms.get(button, 0)
+
     def press(self, button: ButtonName, ms: int, *, bounces: bool) -> None:
         """A finger goes down now and up after ``ms``; a button that bounces does so for up to 8 ms at both ends."""
+        self._touched_until_ms[button] = self.schedule.now_ms + ms + 10
         self.trail.note(self.name, "finger", button.value, ms)
         self._swing(button, down=True, bounces=bounces)
         self.schedule.after(ms, self._swing_up, button, bounces)

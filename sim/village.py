@@ -108,6 +108,8 @@ class Village:
     def press(self, device: str, button: ButtonName, ms: int = 150, *, bounces: bool = False) -> None:
         """Somebody presses a button of a device for so long."""
         machine = self.devices[device]
+        if machine.touched(button):
+            return  # another hand is on it
         self.counts[f"finger.{button.value}"] += 1
         self.device_checks.finger(machine, button)
         machine.press(button, max(ms, SHORTEST_PRESS_MS), bounces=bounces)
