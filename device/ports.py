@@ -12,10 +12,10 @@ from datetime import datetime
 from random import Random
 from typing import Protocol
 
-from device.core.effects import OutboxRow
+from device.core.effects import OutboxRow, Play
 from device.core.machine import Trouble
 from device.core.role import ButtonName, ChimeStarted, ChimeStopped
-from device.core.signals import Light, Tone
+from device.core.signals import Call, Light
 from doorbell.errors import DoorbellError
 from doorbell.link import Link, LinkEvent
 from doorbell.wire import Health
@@ -104,16 +104,17 @@ class Pins(Protocol):
 class Sound(Protocol):
     """Speaker and buzzer. ``ChimeStarted`` and ``ChimeStopped`` come back by the queue, once each per alarm."""
 
-    def play(self, tone: Tone) -> None:
-        """Play a tone once, instead of one that still plays; never over the chime."""
+    def play(self, notice: Play) -> None:
+        """Play a tone and speak its words once, instead of what still plays; never over the chime."""
         ...
 
-    def chime(self, alarms: Sequence[str]) -> None:
+    def chime(self, calls: Sequence[Call]) -> None:
         """Sound for exactly these alarms from now on; an empty sequence is silence at once."""
         ...
 
-    def volume(self, percent: int | None) -> None:
-        """From now on; None: the device's own setting. An alarm is never played below 40 per cent."""
+    def tune(self, percent: int | None, language: str | None) -> None:
+        """Volume and language from now on; None: the device's own setting. An alarm is never played below 40 per
+        cent."""
         ...
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from device.core.button import Edge, Sample
-from device.core.effects import Chime, Effect, Ignored, Noted, Play, Report, Send, Show, Volume
+from device.core.effects import Chime, Effect, Ignored, Noted, Play, Report, Send, Show, Tune
 from device.core.machine import (
     DesiredArrived,
     DeviceInput,
@@ -252,11 +252,11 @@ class DeviceRuntime:
                 case Show(light):
                     self._ports.pins.show(light)
                     _log.info("device.light", light=light.value, rev=self.state.twin.rev)
-                case Chime(alarms):
-                    self._ports.sound.chime(alarms)
-                    _log.info("device.chime", alarms=list(alarms), rev=self.state.twin.rev)
-                case Volume(percent):
-                    self._ports.sound.volume(percent)
+                case Chime(calls):
+                    self._ports.sound.chime(calls)
+                    _log.info("device.chime", alarms=[call.alarm for call in calls], rev=self.state.twin.rev)
+                case Tune(percent, language):
+                    self._ports.sound.tune(percent, language)
                 case Ignored(reason, detail):
                     self.counters[reason] += 1
                     _log.debug("device.ignored", reason=reason, detail=detail)
@@ -267,7 +267,7 @@ class DeviceRuntime:
         for effect in effects:  # after the chime: a tone is not played over one that has just been ended
             if isinstance(effect, Play):
                 self._tone, self._tones = effect.tone, self._tones + 1
-                self._ports.sound.play(effect.tone)
+                self._ports.sound.play(effect)
 
     def _publish(self, topic: str, message: WireModel, *, retain: bool) -> None:
         if not self._ports.link.publish(topic, encode(message), qos=1, retain=retain):

@@ -51,6 +51,7 @@ _SCORES: dict[Clip | Tone, tuple[Note, ...]] = {
     Tone.ARRIVED: (Note(C5, 0.15), Note(E5, 0.15), Note(G5, 0.15), Note(C6, 0.8)),
     Tone.UNREACHABLE: (Note(A3, 0.4, 3.0), Note(0.0, 0.15), Note(A3, 0.6, 3.0)),
     Tone.CLOSED: (Note(G5, 0.25), Note(C5, 0.6)),
+    Tone.NOTICE: (Note(G4, 0.25, 6.0), Note(C5, 0.5, 6.0)),
 }
 
 BEEPS: dict[Tone, tuple[int, ...]] = {
@@ -61,6 +62,7 @@ BEEPS: dict[Tone, tuple[int, ...]] = {
     Tone.ARRIVED: (600,),
     Tone.UNREACHABLE: (400, 200, 400, 200, 400),
     Tone.CLOSED: (250, 150, 60),
+    Tone.NOTICE: (60, 200, 60),
 }
 """The same on a buzzer: milliseconds on, off, on."""
 BUZZER_CHIME = (500, 500, 500, 500, 500, 1500)

@@ -87,6 +87,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "is_arrived": ("人到了", "arrived"),
     "is_unreachable": ("还没有联系上，继续试", "nobody reached yet, still trying"),
     "is_closed": ("办完了", "closed"),
+    "is_notice": ("提醒", "notice"),
     "is_covered": ("有人能听见", "somebody would hear"),
     "is_thin": ("能听见的人少", "few would hear"),
     "is_uncovered": ("没有人能听见", "nobody would hear"),

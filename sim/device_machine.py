@@ -13,10 +13,10 @@ from random import Random
 from typing import Protocol
 
 from device.core.button import ButtonPhase
-from device.core.effects import OutboxRow
+from device.core.effects import OutboxRow, Play
 from device.core.machine import DeviceLimits
 from device.core.role import BUTTONS_OF, ButtonName, ChimeStarted, ChimeStopped, Role
-from device.core.signals import Light, Tone
+from device.core.signals import Call, Light
 from device.ports import PinEdge, Ports, RuntimeInput, StoredOutbox, StoreError
 from device.runtime import DeviceRuntime, RuntimeSettings
 from doorbell.wire import Channel, Health, Topics
@@ -322,15 +322,15 @@ class Speaker:
         self._wanted: tuple[str, ...] = ()
         self._machine = machine
 
-    def play(self, tone: Tone) -> None:
+    def play(self, notice: Play) -> None:
         """Play a tone."""
         self._machine.fuse.burn()
-        self._machine.trail.note(self._machine.name, "tone", tone.value)
+        self._machine.trail.note(self._machine.name, "tone", notice.tone.value)
 
-    def chime(self, alarms: Sequence[str]) -> None:
+    def chime(self, calls: Sequence[Call]) -> None:
         """Sound for exactly these from now on."""
         self._machine.fuse.burn()
-        self._wanted = tuple(alarms)
+        self._wanted = tuple(call.alarm for call in calls)
         for alarm in list(self.running):
             if alarm not in self._wanted:
                 self._end(alarm)
@@ -338,8 +338,8 @@ class Speaker:
             if alarm not in self.running:
                 self._machine.schedule.after(self._machine.chance.randint(20, 200), self._begin, alarm)
 
-    def volume(self, percent: int | None) -> None:
-        """Nothing here is loud."""
+    def tune(self, percent: int | None, language: str | None) -> None:
+        """Nothing here is loud, and nobody listens."""
 
     def break_down(self) -> None:
         """The player dies and does not start again."""

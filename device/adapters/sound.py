@@ -23,9 +23,10 @@ from pathlib import Path
 import structlog
 
 from device.blinker import Blinker
+from device.core.effects import Play
 from device.core.machine import Trouble
 from device.core.role import ChimeStarted, ChimeStopped
-from device.core.signals import Tone
+from device.core.signals import Call, Tone
 from device.synth import BEEPS, BUZZER_CHIME, Clip, length_s, render, size_bytes
 
 SoundEvent = ChimeStarted | ChimeStopped | Trouble
@@ -84,24 +85,24 @@ class Speaker:
         """Wait for orders, and meanwhile render what is missing."""
         self._thread.start()
 
-    def play(self, tone: Tone) -> None:
+    def play(self, notice: Play) -> None:
         """Play a tone once, instead of one that still plays; not while the chime sounds."""
         with self._changed:
             if not self._wanted:
-                self._tone = tone
+                self._tone = notice.tone
                 self._interrupt()
 
-    def chime(self, alarms: Sequence[str]) -> None:
+    def chime(self, calls: Sequence[Call]) -> None:
         """Sound for exactly these alarms from now on; none: silence at once."""
         with self._changed:
-            begins_or_ends = bool(self._wanted) != bool(alarms)
-            self._wanted = tuple(alarms)
+            begins_or_ends = bool(self._wanted) != bool(calls)
+            self._wanted = tuple(call.alarm for call in calls)
             if begins_or_ends:
                 self._tone = None
                 self._interrupt()
             self._changed.notify_all()
 
-    def volume(self, percent: int | None) -> None:
+    def tune(self, percent: int | None, language: str | None) -> None:  # noqa: ARG002 - nothing is spoken yet
         """From the next sound on; None: the device's own setting."""
         with self._changed:
             self._percent = self._own_percent if percent is None else percent

@@ -27,7 +27,7 @@ from device.core.role import (
     RoleInput,
     TimePassed,
 )
-from device.core.signals import Light, Tone
+from device.core.signals import Call, Light, Tone
 from doorbell.wire import AlarmKind, Desired, EventType, Ring, Stage
 
 _ANSWERS = (EventType.ACCEPT, EventType.DECLINE, EventType.DONE)
@@ -64,7 +64,7 @@ def with_answers(state: BellState, rows: Iterable[OutboxRow]) -> BellState:
 
 
 def advance_bell(state: BellState, event: RoleInput) -> tuple[BellState, tuple[RoleEffect, ...]]:
-    """Take in one event. What should sound now is ``wanted_chime``, what the light says ``bell_light``."""
+    """Take in one event. What should sound now is ``wanted_calls``, what the light says ``bell_light``."""
     match event:
         case ButtonDown(ButtonName.ANSWER, at_ms, event_id):
             return _answer(state, EventType.ACCEPT, event_id, at_ms)
@@ -90,11 +90,11 @@ def advance_bell(state: BellState, event: RoleInput) -> tuple[BellState, tuple[R
             return state, ()
 
 
-def wanted_chime(state: BellState) -> tuple[str, ...]:
+def wanted_calls(state: BellState) -> tuple[Call, ...]:
     """The alarms for which the chime should sound, most urgent first."""
     answered = {answer.alarm for answer in state.answers}
     return tuple(
-        ring.alarm
+        Call(ring.alarm, ring.label, ring.place, ring.kind)
         for ring in state.rings
         if ring.stage is Stage.RINGING and ring.kind is not AlarmKind.TEST and ring.alarm not in answered
     )
@@ -102,7 +102,7 @@ def wanted_chime(state: BellState) -> tuple[str, ...]:
 
 def bell_light(state: BellState) -> Light:
     """What the light says, the most pressing first."""
-    if wanted_chime(state):
+    if wanted_calls(state):
         return Light.RINGING
     if state.answers:
         return Light.ANSWERING
@@ -115,8 +115,8 @@ def bell_light(state: BellState) -> Light:
 
 
 def _answer(state: BellState, kind: EventType, event_id: str, at_ms: int) -> tuple[BellState, tuple[RoleEffect, ...]]:
-    wanted = wanted_chime(state)
-    alarm = wanted[0] if wanted else _handed_back(state) if kind is EventType.DECLINE else None
+    wanted = wanted_calls(state)
+    alarm = wanted[0].alarm if wanted else _handed_back(state) if kind is EventType.DECLINE else None
     if alarm is None:
         reason = "already_answered" if state.answers else "nothing_rings"
         return replace(state, press_answered=False), (Ignored(reason),)

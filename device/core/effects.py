@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from device.core.signals import Light, Tone
+from device.core.signals import ROUTINE_PHRASES, Call, Light, Tone, Words
 from doorbell.wire import ClockState, Event, EventType
 
 
@@ -69,23 +69,31 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Play a tone once."""
+    """Play a tone once, and speak after it."""
 
     tone: Tone
+    words: Words | None = None
+
+    @property
+    def routine(self) -> bool:
+        """Whether quiet hours may make it softer."""
+        return self.words is not None and self.words.phrase in ROUTINE_PHRASES
 
 
 @dataclass(frozen=True, slots=True)
 class Chime:
     """Let the chime sound for these alarms from now on, most urgent first; none: silence."""
 
-    alarms: tuple[str, ...]
+    calls: tuple[Call, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
-    """Play at this many per cent from now on; None: the device's own setting."""
+class Tune:
+    """Sound like this from now on. ``percent``: volume; ``language``: of what is spoken; None: the device's own
+    setting."""
 
     percent: int | None
+    language: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +112,4 @@ class Noted:
     detail: str = ""
 
 
-Effect = Keep | Forget | Send | Report | Show | Play | Chime | Volume | Ignored | Noted
+Effect = Keep | Forget | Send | Report | Show | Play | Chime | Tune | Ignored | Noted

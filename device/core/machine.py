@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from device.core.bell import BellState, advance_bell, bell_light, wanted_chime, with_answers
+from device.core.bell import BellState, advance_bell, bell_light, wanted_calls, with_answers
 from device.core.button import (
     ButtonInput,
     ButtonLimits,
@@ -26,7 +26,7 @@ from device.core.button import (
     button_deadline,
     new_button,
 )
-from device.core.effects import Chime, Effect, Ignored, Noted, OutboxRow, Report, Show, Volume
+from device.core.effects import Chime, Effect, Ignored, Noted, OutboxRow, Report, Show, Tune
 from device.core.moment import Moment
 from device.core.outbox import (
     Connected,
@@ -54,7 +54,7 @@ from device.core.role import (
     RoleInput,
     TimePassed,
 )
-from device.core.signals import Light
+from device.core.signals import Call, Light
 from device.core.twin import TwinState, apply_desired, link_changed, report_deadline, report_due
 from doorbell.wire import Desired, EventType
 
@@ -78,7 +78,7 @@ class DeviceState:
     twin: TwinState
     faults: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     light: Light | None = None
-    chime: tuple[str, ...] = ()
+    chime: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +233,9 @@ def _desired(state: DeviceState, desired: Desired, turn: _Turn) -> DeviceState:
     if ignored:
         turn.effects.extend(ignored)
         return state
-    if desired.settings.volume != (old.settings.volume if old is not None else None):
-        turn.effects.append(Volume(desired.settings.volume))
+    before = (None, None) if old is None else (old.settings.volume, old.settings.language)
+    if (now := (desired.settings.volume, desired.settings.language)) != before:
+        turn.effects.append(Tune(*now))
     state = _outbox(replace(state, twin=twin), Receipts(desired.stored), turn)
     return _role(state, DesiredApplied(desired), turn)
 
@@ -303,7 +304,7 @@ def _signal(state: DeviceState, turn: _Turn) -> DeviceState:
     if isinstance(state.role, PanelState):
         light, chime = panel_light(state.role), state.chime
     else:
-        light, chime = bell_light(state.role), wanted_chime(state.role)
+        light, chime = bell_light(state.role), wanted_calls(state.role)
     if light is not state.light:
         turn.effects.append(Show(light))
     if chime != state.chime:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+
+from doorbell.wire import AlarmKind
 
 
 class Light(StrEnum):
@@ -41,6 +44,65 @@ class Tone(StrEnum):
     ARRIVED = "arrived"
     UNREACHABLE = "unreachable"
     CLOSED = "closed"
+    NOTICE = "notice"
+    """Before a sentence that answers nothing and is no alarm: a reminder, a line that is whole again."""
+
+
+class Phrase(StrEnum):
+    """A spoken sentence. A panel says the first group, a bell the second."""
+
+    HEARD = "heard"
+    """Your press was felt; I am calling."""
+    HEARD_OFFLINE = "heard_offline"
+    """The same while the line is down: it will take longer, and that is said."""
+    RECEIVED = "received"
+    RINGING = "ringing"
+    COMING = "coming"
+    """``who`` is coming; somebody, if ``who`` is empty."""
+    ARRIVED = "arrived"
+    UNREACHABLE = "unreachable"
+    """Nobody has been reached yet; I keep trying."""
+    CLOSED = "closed"
+    OK_HEARD = "ok_heard"
+    """The green button was felt."""
+
+    CALL = "call"
+    """``label`` calls, at ``place``: spoken while the bell rings, by the kind of the alarm."""
+    GO = "go"
+    """You have accepted: go to ``label``, ``place``."""
+    DECLINED = "declined"
+    DONE = "done"
+    TAKEN = "taken"
+    """``who`` goes to ``label``."""
+    REMINDER = "reminder"
+    """You have accepted ``label`` and not said that it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A sentence to speak. ``who``, ``label`` (1 to 40 characters) and ``place`` (up to 60) are empty where unknown."""
+
+    phrase: Phrase
+    who: str = ""
+    label: str = ""
+    place: str = ""
+    kind: AlarmKind = AlarmKind.HELP
+
+
+ROUTINE_PHRASES = frozenset(
+    {Phrase.REMINDER, Phrase.DONE, Phrase.DECLINED, Phrase.TAKEN, Phrase.OK_HEARD, Phrase.CLOSED}
+)
+"""What quiet hours may make softer. All else is an alarm, or an answer to somebody who has just asked for help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An alarm for which a bell's chime sounds, with what is spoken of it."""
+
+    alarm: str
+    label: str = ""
+    place: str = ""
+    kind: AlarmKind = AlarmKind.HELP
 
 
 LIGHT_PATTERNS: dict[Light, tuple[int, ...]] = {

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from device.core.effects import OutboxRow
+from device.core.effects import OutboxRow, Play
 from device.core.machine import DeviceLimits
 from device.core.role import ButtonName, ChimeStarted, ChimeStopped, Role
-from device.core.signals import Light, Tone
+from device.core.signals import Call, Light, Tone, Words
 from device.ports import PinEdge, Ports, RuntimeInput, StoredOutbox, StoreError
 from device.runtime import DeviceRuntime, RuntimeSettings
 from doorbell.link import Delivery, LinkDown, LinkUp
@@ -129,21 +129,27 @@ class FakeSound:
     def __init__(self, trail: list[Any]) -> None:
         self.sounding: tuple[str, ...] = ()
         self.percent: int | None = None
+        self.language: str | None = None
+        self.calls: tuple[Call, ...] = ()
+        self.spoken: list[Words] = []
         self.broken = False
         self.told: list[RuntimeInput] = []
         self._trail = trail
 
-    def play(self, tone: Tone) -> None:
-        self._trail.append(tone)
+    def play(self, notice: Play) -> None:
+        self._trail.append(notice.tone)
+        if notice.words is not None:
+            self.spoken.append(notice.words)
 
-    def chime(self, alarms: Sequence[str]) -> None:
-        wanted = () if self.broken else tuple(alarms)
+    def chime(self, calls: Sequence[Call]) -> None:
+        self.calls = tuple(calls)
+        wanted = () if self.broken else tuple(call.alarm for call in calls)
         self.told += [ChimeStopped(one) for one in self.sounding if one not in wanted]
         self.told += [ChimeStarted(one) for one in wanted if one not in self.sounding]
         self.sounding = wanted
 
-    def volume(self, percent: int | None) -> None:
-        self.percent = percent
+    def tune(self, percent: int | None, language: str | None) -> None:
+        self.percent, self.language = percent, language
 
 
 class FakeHealth:

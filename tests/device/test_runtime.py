@@ -8,7 +8,7 @@ import pytest
 
 from device.core.machine import Trouble
 from device.core.role import ButtonName, Role
-from device.core.signals import Light, Tone
+from device.core.signals import Call, Light, Tone
 from doorbell.link import LinkDied
 from doorbell.wire import (
     AlarmKind,
@@ -250,7 +250,7 @@ def test_a_bell_rings_and_reports_only_what_really_sounds() -> None:
     assert bench.reports()[-1].ringing == ()
     assert bench.stage == "ringing"
     bench.sound.broken = False
-    bench.sound.chime((ALARM,))
+    bench.sound.chime((Call(ALARM),))
     bench.turn()
     assert bench.reports()[-1].ringing == (ALARM,)
     bench.desire(rings=())

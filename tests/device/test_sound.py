@@ -15,9 +15,10 @@ import pytest
 from device.adapters import sound
 from device.adapters.sound import SoundEvent, Speaker
 from device.blinker import Blinker
+from device.core.effects import Play
 from device.core.machine import Trouble
 from device.core.role import ChimeStarted, ChimeStopped
-from device.core.signals import Tone
+from device.core.signals import Call, Tone
 from device.synth import BEEPS, RATE, Clip, length_s, render, size_bytes
 from tests.device.doubles import ALARM, OTHER
 from tests.device.hearing import assert_is_the_chime, samples_of
@@ -148,7 +149,7 @@ def test_aplay_plays_the_chime_into_an_alsa_device_and_stops(
     )
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(conf))
     one = speaker(["aplay", "-q", "-N"])
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert told(heard) == ChimeStarted(ALARM)
     one.chime(())
     assert told(heard) == ChimeStopped(ALARM)
@@ -167,14 +168,14 @@ def test_started_is_told_when_the_process_runs_and_stopped_when_it_is_dead(
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent]
 ) -> None:
     one = speaker(script(tmp_path, "exec sleep 60"))
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert told(heard) == ChimeStarted(ALARM)
     ((pid, wav),) = played(tmp_path)
     assert wav.startswith("chime-80-")
     assert running(pid)
-    one.chime((ALARM, OTHER))
+    one.chime((Call(ALARM), Call(OTHER)))
     assert told(heard) == ChimeStarted(OTHER)
-    one.chime((OTHER,))
+    one.chime((Call(OTHER),))
     assert told(heard) == ChimeStopped(ALARM)
     one.chime(())
     assert told(heard) == ChimeStopped(OTHER)
@@ -186,7 +187,7 @@ def test_a_player_that_is_killed_is_started_again(
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent]
 ) -> None:
     one = speaker(script(tmp_path, "exec sleep 60"), buzzer_fitted=False)
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert told(heard) == ChimeStarted(ALARM)
     os.kill(played(tmp_path)[0][0], signal.SIGKILL)
     seen = [told(heard) for _ in range(4)]
@@ -212,14 +213,14 @@ def test_a_player_that_hangs_is_killed_and_the_buzzer_sounds_until_it_has_played
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent], buzzer: Buzzer
 ) -> None:
     one = speaker(script(tmp_path, f"[ -e {tmp_path}/works ] && exec sleep 0.3\nexec sleep 60"))
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert told(heard) == ChimeStarted(ALARM)
     assert told(heard) == Trouble("player_failed", "sound", "the player cannot play the chime")
     assert not running(played(tmp_path)[0][0])
     wait_until(buzzer.blinker.toggling)
     wait_until(lambda: len(played(tmp_path)) == 3)  # a whole second try has hung as well
     assert buzzer.blinker.toggling()
-    one.chime((ALARM, OTHER))
+    one.chime((Call(ALARM), Call(OTHER)))
     while (event := told(heard)) == Trouble("player_failed", "sound", "the player cannot play the chime"):
         pass
     assert event == ChimeStarted(OTHER)
@@ -236,7 +237,7 @@ def test_a_player_that_hangs_without_a_buzzer_is_told_as_silence(
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent]
 ) -> None:
     one = speaker(script(tmp_path, f"sleep 60 & echo $! >> {tmp_path}/child\nwait"), buzzer_fitted=False)
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert [told(heard) for _ in range(3)] == [
         ChimeStarted(ALARM),
         Trouble("player_failed", "sound", "the player cannot play the chime"),
@@ -252,7 +253,7 @@ def test_the_buzzer_takes_over_at_once_where_the_player_cannot_play(
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent], buzzer: Buzzer
 ) -> None:
     one = speaker(script(tmp_path, "exit 1"))
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert isinstance(told(heard), Trouble)
     assert told(heard) == ChimeStarted(ALARM)
     assert buzzer.blinker.toggling()
@@ -266,7 +267,7 @@ def test_a_player_that_works_again_takes_over_from_the_buzzer(
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent], buzzer: Buzzer
 ) -> None:
     one = speaker(script(tmp_path, f"[ -e {tmp_path}/works ] || exit 1\nexec sleep 60"))
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert isinstance(told(heard), Trouble)
     assert told(heard) == ChimeStarted(ALARM)
     (tmp_path / "works").touch()
@@ -277,7 +278,7 @@ def test_a_player_that_works_again_takes_over_from_the_buzzer(
 
 def test_without_player_and_buzzer_nothing_is_told_to_sound(speaker: Make, heard: queue.Queue[SoundEvent]) -> None:
     one = speaker(["/nonexistent/player"], buzzer_fitted=False)
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert isinstance(told(heard), Trouble)
     one.chime(())
     one.close()
@@ -286,10 +287,10 @@ def test_without_player_and_buzzer_nothing_is_told_to_sound(speaker: Make, heard
 
 def test_player_none_is_the_buzzer_only(speaker: Make, heard: queue.Queue[SoundEvent], buzzer: Buzzer) -> None:
     one = speaker(None)
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert told(heard) == ChimeStarted(ALARM)
     assert buzzer.blinker.toggling()
-    one.chime((OTHER,))
+    one.chime((Call(OTHER),))
     assert {told(heard), told(heard)} == {ChimeStopped(ALARM), ChimeStarted(OTHER)}
 
 
@@ -297,17 +298,17 @@ def test_a_tone_is_played_once_and_the_chime_interrupts_it(
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent]
 ) -> None:
     one = speaker(script(tmp_path, "exec sleep 60"))
-    one.play(Tone.COMING)
+    one.play(Play(Tone.COMING))
     wait_until(lambda: len(played(tmp_path)) == 1)
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert told(heard) == ChimeStarted(ALARM)
     (tone_pid, tone), (_, chime) = played(tmp_path)
     assert (tone.split("-")[0], chime.split("-")[0]) == ("coming", "chime")
     assert not running(tone_pid)
-    one.play(Tone.HEARD)  # not over the chime
+    one.play(Play(Tone.HEARD))  # not over the chime
     one.chime(())
     assert told(heard) == ChimeStopped(ALARM)
-    one.play(Tone.CLOSED)
+    one.play(Play(Tone.CLOSED))
     wait_until(lambda: len(played(tmp_path)) == 3)
     assert played(tmp_path)[2][1].startswith("closed-")
 
@@ -316,7 +317,7 @@ def test_a_tone_that_cannot_be_played_beeps_and_is_told(
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent], buzzer: Buzzer
 ) -> None:
     one = speaker(script(tmp_path, "exit 1"))
-    one.play(Tone.ARRIVED)
+    one.play(Play(Tone.ARRIVED))
     assert told(heard) == Trouble("player_failed", "sound", "the player cannot play the tone arrived")
     wait_until(lambda: buzzer.level)
     wait_until(lambda: not buzzer.level)
@@ -326,8 +327,8 @@ def test_an_alarm_is_never_played_below_40_per_cent(
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent]
 ) -> None:
     one = speaker(script(tmp_path, "exec sleep 60"))
-    one.volume(5)
-    one.chime((ALARM,))
+    one.tune(5, None)
+    one.chime((Call(ALARM),))
     assert told(heard) == ChimeStarted(ALARM)
     assert played(tmp_path)[0][1].startswith("chime-40-")
 
@@ -338,9 +339,9 @@ def test_a_new_volume_is_rendered_before_it_is_needed_and_the_old_one_deleted(tm
 
     one = speaker(script(tmp_path, "exec sleep 60"))
     wait_until(lambda: len(files()) == 1 + len(Tone))
-    one.volume(60)
+    one.tune(60, None)
     wait_until(lambda: files() == {f"{what.value}-60-v1.wav" for what in (Clip.CHIME, *Tone)})
-    one.volume(None)
+    one.tune(None, None)
     wait_until(lambda: files() == {f"{what.value}-80-v1.wav" for what in (Clip.CHIME, *Tone)})
 
 
@@ -350,7 +351,7 @@ def test_a_half_written_cached_file_is_rendered_anew(
     (tmp_path / "sounds").mkdir()
     (tmp_path / "sounds" / "chime-80-v1.wav").write_bytes(b"RIFF")
     one = speaker(script(tmp_path, "exec sleep 60"))
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert told(heard) == ChimeStarted(ALARM)
     assert (tmp_path / "sounds" / "chime-80-v1.wav").stat().st_size == size_bytes(Clip.CHIME)
 
@@ -360,7 +361,7 @@ def test_a_disk_that_cannot_hold_the_sounds_does_not_silence_the_bell(
 ) -> None:
     (tmp_path / "sounds").write_text("a file where the directory should be")
     one = speaker(script(tmp_path, '[ -s "$1" ] || exit 1\nexec sleep 60'), buzzer_fitted=False)
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert told(heard) == ChimeStarted(ALARM)
 
 
@@ -371,6 +372,6 @@ def test_no_room_for_the_sounds_anywhere_leaves_the_buzzer(
     (tmp_path / "sounds").write_text("a file where the directory should be")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     one = speaker(script(tmp_path, '[ -s "$1" ] || exit 1\nexec sleep 60'))
-    one.chime((ALARM,))
+    one.chime((Call(ALARM),))
     assert isinstance(told(heard), Trouble)
     assert told(heard) == ChimeStarted(ALARM)
