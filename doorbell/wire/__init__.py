@@ -2,6 +2,7 @@
 
 from doorbell.wire.codec import decode, decode_presence, encode
 from doorbell.wire.messages import (
+    MAX_FAULTS,
     MAX_IN_FLIGHT,
     MAX_PAYLOAD_BYTES,
     MAX_RINGS,
@@ -13,6 +14,7 @@ from doorbell.wire.messages import (
     DeviceSettings,
     Event,
     EventType,
+    Fault,
     Health,
     Panel,
     PanelAlarm,
@@ -27,6 +29,7 @@ from doorbell.wire.topics import DEFAULT_PREFIX, Address, Channel, Topics
 
 __all__ = [
     "DEFAULT_PREFIX",
+    "MAX_FAULTS",
     "MAX_IN_FLIGHT",
     "MAX_PAYLOAD_BYTES",
     "MAX_RINGS",
@@ -40,6 +43,7 @@ __all__ = [
     "DeviceSettings",
     "Event",
     "EventType",
+    "Fault",
     "Health",
     "Panel",
     "PanelAlarm",

@@ -4,8 +4,9 @@ Readers ignore unknown fields, writers write every field. Every limit says where
 everything that a relay writes, in Chinese, stays under ``MAX_PAYLOAD_BYTES`` (rarer scripts: ``relay.core.desired``).
 
 Additions to the contract, all optional and ignored by readers that do not know them: ``Event.seq`` (the device's own
-rising number: tells an ``ok`` from before a press from one after it, whatever the clocks do) and ``Ring.who`` and
-``Ring.mine`` (so that a volunteer need not wonder whether another has gone).
+rising number: tells an ``ok`` from before a press from one after it, whatever the clocks do), ``Ring.who`` and
+``Ring.mine`` (so that a volunteer need not wonder whether another has gone), ``Reported.faults``, and of ``Health``
+everything from ``undervoltage_seen`` on.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ MAX_IN_FLIGHT = 16
 MAX_RINGS = 8
 """Alarms that one bell shows at once: 680 bytes each at the longest in Chinese; the most urgent come first."""
 MAX_PEERS = 16
+MAX_FAULTS = 16
+"""Faults that a reported may list, 110 bytes each: so many things at once do not fail on a device that still talks."""
 MAX_RINGING = 32
 """Alarm ids that a reported may carry: more than a bell can ever be asked to ring."""
 
@@ -210,8 +213,32 @@ class Health(WireModel):
     cpu_c: float | None = None
     wifi_dbm: int | None = None
     undervoltage: bool | None = None
+    """Now, or within the last 2 s."""
     disk_free_mb: int | None = None
+    """MB (10^6 bytes) left to the device on the partition of its outbox, as the other ``disk_`` fields."""
     battery_pct: int | None = None
+    undervoltage_seen: bool | None = None
+    """Since boot, as far as the firmware and the daemon that runs now remember."""
+    throttled: bool | None = None
+    """The firmware holds the processor's frequency down now, for want of power or for heat."""
+    throttled_seen: bool | None = None
+    soft_temp_limit: bool | None = None
+    """The firmware has begun to slow down for heat: 60 to 80 degrees, by its settings."""
+    disk_total_mb: int | None = None
+    disk_read_only: bool | None = None
+    disk_errors: int | None = None
+    """Errors that ext4 has found since the last repair (fsck)."""
+    disk_worn_pct: int | None = None
+    """Of the memory's rated life used, at most: 10, 20, … 100; 110 is beyond it. eMMC only: SD cards do not tell."""
+    on_battery: bool | None = None
+    """There is a battery, and nothing else feeds the device now."""
+
+
+class Fault(WireModel):
+    """A part of a device that is out of order: the same words as in the ``detail`` of its ``fault`` event."""
+
+    code: Annotated[str, StringConstraints(max_length=40)]
+    subject: Annotated[str, StringConstraints(max_length=40)]
 
 
 class Reported(WireModel):
@@ -227,3 +254,6 @@ class Reported(WireModel):
     uptime_s: Annotated[int, Field(ge=0)] = 0
     next_in_s: Annotated[int, Field(ge=1, le=86_400)] = 60
     health: Health = Health()
+    faults: Annotated[tuple[Fault, ...], Field(max_length=MAX_FAULTS)] | None = None
+    """What is out of order now; None from devices that do not tell. A fault that was told as an event and does not
+    stand here any more is over: a device that was started anew has forgotten that it owes the word for it."""
