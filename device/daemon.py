@@ -68,6 +68,7 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path | None) ->
                 firmware=metadata.version("love-doorbell")[:40],
                 topics=Topics(settings.mqtt.prefix),
                 limits=settings.limits(),
+                wellness=settings.wellness(),
             ),
             Ports(
                 clock=clock,

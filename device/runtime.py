@@ -35,11 +35,12 @@ from device.core.moment import Moment
 from device.core.panel import PanelState
 from device.core.role import ButtonName, ChimeStarted, ChimeStopped, LinkChanged, Role, TimePassed
 from device.core.signals import Light, Tone
+from device.core.wellness import Reading, WellnessLimits, WellnessState, advance_wellness
 from device.ports import PinEdge, Ports, RuntimeInput
 from device.saving import OutboxSaver
 from doorbell.errors import PeerError
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkUp
-from doorbell.wire import Channel, Desired, Reported, Topics, WireModel, decode, encode
+from doorbell.wire import MAX_FAULTS, Channel, Desired, Fault, Reported, Topics, WireModel, decode, encode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -49,7 +50,7 @@ _log = structlog.get_logger("device.runtime")
 @dataclass(frozen=True, slots=True)
 class RuntimeSettings:
     """Who this device is, and its thresholds. ``poll_ms``: how often every button's level is read as a second opinion
-    on the edges, None: only when the core asks."""
+    on the edges, None: only when the core asks. ``health_ms``: how often the health is judged, None: never."""
 
     device: str
     community: str
@@ -57,7 +58,9 @@ class RuntimeSettings:
     firmware: str
     topics: Topics = field(default_factory=Topics)
     limits: DeviceLimits = field(default_factory=DeviceLimits)
+    wellness: WellnessLimits = field(default_factory=WellnessLimits)
     poll_ms: int | None = 2_000
+    health_ms: int | None = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ class DeviceRuntime:
             limits=settings.limits,
         )
         self._poll_at_ms = moment.now_ms + (settings.poll_ms or 0)
+        self._wellness = WellnessState()
+        self._health_at_ms = moment.now_ms + (settings.health_ms or 0)
 
     def turn(self, inputs: Iterable[RuntimeInput] = ()) -> None:
         """Take in what has come, look at every deadline, and do all that follows from it."""
@@ -126,6 +131,8 @@ class DeviceRuntime:
             self._take(item, moment, effects, deliveries)
         for button in self._buttons_to_read(moment.now_ms):
             self._advance(LineInput(button, Sample(self._ports.pins.level(button))), moment, effects)
+        for trouble in self._unwell(moment):
+            self._advance(trouble, moment, effects)
         self._advance(TimePassed(), moment, effects)
         self._perform(effects, deliveries, moment)
 
@@ -136,6 +143,7 @@ class DeviceRuntime:
             device_deadline(self.state, limits),
             buttons_deadline(self.state, limits),
             self._poll_at_ms if polls else None,
+            None if self._settings.health_ms is None else self._health_at_ms,
             self._saver.retry_at_ms,
         )
         return min((at for at in deadlines if at is not None), default=None)
@@ -201,6 +209,16 @@ class DeviceRuntime:
             self._poll_at_ms = now_ms + self._settings.poll_ms
             return tuple(self.state.buttons)
         return buttons_due(self.state, now_ms, self._settings.limits)
+
+    def _unwell(self, moment: Moment) -> Sequence[Trouble]:
+        """What the health has become, with the link up or down; nothing between two readings."""
+        if self._settings.health_ms is None or moment.now_ms < self._health_at_ms:
+            return ()
+        self._health_at_ms = moment.now_ms + self._settings.health_ms
+        health, connected = self._ports.health.read(), self.state.twin.connected
+        reading = Reading(health, moment.now_ms, moment.synced, connected)
+        self._wellness, troubles = advance_wellness(self._wellness, reading, self._settings.wellness)
+        return troubles
 
     def _moment(self) -> Moment:
         clock, chance = self._ports.clock, self._ports.chance
@@ -283,8 +301,13 @@ class DeviceRuntime:
             uptime_s=max(0, moment.now_ms // 1000),
             next_in_s=report.next_in_s,
             health=self._ports.health.read(),
+            faults=self._faults(),
         )
         self._publish(self._reported_topic, reported, retain=True)
+
+    def _faults(self) -> tuple[Fault, ...]:
+        told = sorted(self.state.faults)[:MAX_FAULTS]
+        return tuple(Fault(code=code[:40], subject=subject[:40]) for code, subject in told)
 
     def _topic(self, channel: Channel) -> str:
         return self._settings.topics.of(self._settings.community, self._settings.device, channel)

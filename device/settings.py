@@ -10,6 +10,7 @@ from device.core.button import ButtonLimits
 from device.core.machine import DeviceLimits
 from device.core.panel import PanelLimits
 from device.core.role import BUTTONS_OF, ButtonName, Role
+from device.core.wellness import MAX_HOLD_S, WellnessLimits
 from doorbell.ids import CommunityId, DeviceId
 from doorbell.logs import LogFormat, LogLevel
 from doorbell.settings import FilePathSetting, MqttSettings, Settings
@@ -65,6 +66,19 @@ class SoundSettings(Settings):
         return self
 
 
+class HealthSettings(Settings):
+    """From where on the device's own health is a fault."""
+
+    hot_c: Annotated[float, Field(ge=50, le=90)] = 80
+    """Degrees Celsius of the processor. A Pi slows down at 80 (3B+: 60) and stops at 85."""
+    disk_free_mb: Annotated[int, Field(ge=1, le=100_000)] = 50
+    """MB; on a partition of less than ten times as much a tenth of it counts."""
+    wifi_dbm: Annotated[int, Field(ge=-100, le=-40)] = -80
+    battery_pct: Annotated[int, Field(ge=1, le=90)] = 20
+    clock_unsynced_s: Annotated[int, Field(ge=30, le=MAX_HOLD_S)] = 150
+    """How long NTP may take once there is a broker. Longer than the limit would be told too late."""
+
+
 class LogSettings(Settings):
     """What is written to stderr."""
 
@@ -87,6 +101,7 @@ class DaemonSettings(Settings):
     pins: PinSettings = PinSettings()
     button: ButtonSettings = ButtonSettings()
     sound: SoundSettings = SoundSettings()
+    health: HealthSettings = HealthSettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")
@@ -126,6 +141,10 @@ class DaemonSettings(Settings):
             panel=PanelLimits(unreachable_ms=self.unreachable_s * 1000),
             report_interval_s=self.report_interval_s,
         )
+
+    def wellness(self) -> WellnessLimits:
+        """From where on a reading of the health is bad."""
+        return WellnessLimits(**self.health.model_dump())
 
     def _pin(self, name: str) -> int | None:
         asked = getattr(self.pins, name)

@@ -102,6 +102,7 @@ class DeviceMachine:
             firmware="village",
             limits=DeviceLimits(report_interval_s=report_interval_s),
             poll_ms=None,
+            health_ms=None,
         )
         self._online_topic = _TOPICS.of(community, name, Channel.ONLINE)
 

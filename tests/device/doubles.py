@@ -153,10 +153,15 @@ class FakeSound:
 
 
 class FakeHealth:
-    """Always well."""
+    """What a test says; well until then."""
+
+    def __init__(self) -> None:
+        self.now = Health(cpu_c=40.0)
+        self.reads = 0
 
     def read(self) -> Health:
-        return Health(cpu_c=40.0)
+        self.reads += 1
+        return self.now
 
 
 @dataclass
@@ -173,6 +178,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.trail)
+        self.health = FakeHealth()
         self.generation = 0
         self.rev = 0
         self.boot()
@@ -201,7 +207,7 @@ class Bench:
                 store=self.store,
                 pins=self.pins,
                 sound=self.sound,
-                health=FakeHealth(),
+                health=self.health,
                 chance=random.Random(7),
             ),
         )
