@@ -42,7 +42,7 @@ def _blame(model: type[WireModel], error: ValidationError) -> PeerError:
 
 def encode(message: WireModel) -> bytes:
     """The payload of a message. One over the limit is our own bug: limits of the fields must prevent it."""
-    payload = message.model_dump_json().encode()
+    payload = message.model_dump_json(by_alias=True).encode()
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise DoorbellBug(f"{type(message).__name__} of {len(payload)} bytes is over {MAX_PAYLOAD_BYTES}")
     return payload

@@ -182,9 +182,8 @@ class Ring(WireModel):
     who: Label | None = None
     mine: bool = False
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
+    # Debian 13's pydantic 2.10 has no validate_by_name, and ignores serialize_by_alias: ``encode`` says by_alias too.
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
 
 
 class DeviceSettings(WireModel):
