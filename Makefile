@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 ARGS ?=
 SEEDS ?= 2000
-CODE := $(wildcard doorbell device relay sim tests bench)
+CODE := $(wildcard doorbell device relay sim tests bench tools)
 
 .DEFAULT_GOAL := help
 
@@ -65,6 +65,18 @@ lock: setup ## write requirements.lock after a change of pyproject.toml; ARGS="-
 	  $(ARGS) pyproject.toml -o requirements.lock
 	@! grep -n '://' requirements.lock
 	@$(MAKE) --no-print-directory setup
+
+.PHONY: deb
+deb: setup ## dist/doorbell-device_VERSION_all.deb, for a Raspberry Pi; ARGS="--version 1.2.3"
+	@$(BIN)/python -m tools.deb_device $(ARGS)
+
+.PHONY: deb-lgpio
+deb-lgpio: setup deb-deps ## dist/python3-lgpio_*_{arm64,amd64}.deb for plain Debian 13, which has none; ARGS=amd64 chooses
+	@$(BIN)/python -m tools.deb_lgpio $(ARGS)
+
+.PHONY: deb-deps
+deb-deps: ## Debian packages that building python3-lgpio needs: cross compiler, SWIG
+	@tools/apt.sh debian-archive-keyring dpkg binutils swig gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 
 .PHONY: bench
 bench: setup ## press to ring, rate, memory, each beside its floor; ARGS="--write" keeps it in docs/benchmarks.md

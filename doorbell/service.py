@@ -19,12 +19,13 @@ _log = structlog.get_logger("doorbell.service")
 
 
 class ExitCode(IntEnum):
-    """How our programs end. systemd restarts them for all but ``OK`` and ``SETUP`` (``RestartPreventExitStatus=2``)."""
+    """How our programs end. A device's unit starts it again after each of them, ever more slowly: the file that is
+    wrong today may be mended tomorrow, and nobody is there to type a command."""
 
     OK = 0
     """Stopped as asked."""
     SETUP = 2
-    """A setting, file or argument is wrong: a person must repair it, a restart cannot."""
+    """A setting, file or argument is wrong: a person must repair it, a restart alone cannot."""
     UNAVAILABLE = 69
     """A child or neighbour that we cannot do without is gone (``EX_UNAVAILABLE`` of sysexits)."""
     BUG = 70

@@ -1,0 +1,135 @@
+"""What the systemd units promise: clean, in a sandbox, never giving up, waiting for nobody."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.package.debs import BuiltDeb, Lines, output, read_unit, values
+from tools.deb_device import UNITS
+
+SYSTEM = Path("usr/lib/systemd/system")
+DAEMON = "doorbell-device.service"
+SERVICES = [DAEMON]
+HIGHEST_EXPOSURE = 2.5
+NEWER_KEYS = {"RestartSteps": 254, "RestartMaxDelaySec": 254}
+"""Keys that an older systemd ignores, with a warning; the daemon is restarted there too, always after RestartSec."""
+SANDBOX = re.compile(
+    r"(Read|Inaccessible|CapabilityB|Ambient|NoNew|Device|Private|Protect|Proc|Restrict|RemoveIPC|Lock|MemoryDeny|Keyring"
+    r"|SystemCall|UMask|User|Group|Supplementary|NotifyAccess)"
+)
+
+
+@pytest.fixture(scope="module")
+def root(deb: BuiltDeb, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root directory with the package's units, this machine's targets, and nothing else."""
+    copy = tmp_path_factory.mktemp("units") / "root"
+    shutil.copytree(deb.root, copy)
+    for target in Path("/usr/lib/systemd/system").glob("*.target"):
+        shutil.copy(target, copy / SYSTEM)
+    return copy
+
+
+def complaints(root: Path, unit: str) -> list[str]:
+    """What ``systemd-analyze verify`` says. Its exit code is 0 for an unknown key and a bad value, so it is read."""
+    command = ["systemd-analyze", "verify", "--man=no", f"--root={root}", unit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    version = int(output("systemctl", "--version").split()[1])
+    unknown = [key for key, since in NEWER_KEYS.items() if version < since]
+    lines = (done.stdout + done.stderr).splitlines()
+    told = [line for line in lines if not any(f"Unknown key '{key}'" in line for key in unknown)]
+    return told + ([f"exit code {done.returncode}"] if done.returncode else [])
+
+
+def service(root: Path, unit: str) -> Lines:
+    return read_unit(root / SYSTEM / unit)["Service"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_unit_is_clean(root: Path, unit: str) -> None:
+    assert complaints(root, unit) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        ("Type=notify", "Type=notifi"),
+        ("WatchdogSec=20s", "WatchdogSek=20s"),
+        ("SystemCallFilter=@system-service", "SystemCallFilter=@system-servant"),
+    ],
+)
+def test_a_mistake_in_a_unit_is_seen(root: Path, tmp_path: Path, line: str, mistake: str) -> None:
+    copy = tmp_path / "root"
+    shutil.copytree(root, copy)
+    path = copy / SYSTEM / DAEMON
+    text = path.read_text(encoding="utf-8")
+    assert f"\n{line}\n" in text
+    path.write_text(text.replace(f"\n{line}\n", f"\n{mistake}\n"), encoding="utf-8")
+    assert complaints(copy, DAEMON)
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_service_is_hardly_exposed(root: Path, unit: str) -> None:
+    told = output("systemd-analyze", "security", "--offline=yes", f"--root={root}", unit)
+    score = re.search(r"Overall exposure level for \S+: ([\d.]+)", told)
+    assert score
+    assert float(score[1]) < HIGHEST_EXPOSURE
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_what_a_service_runs_is_in_the_package(root: Path, unit: str) -> None:
+    (command,) = values(service(root, unit), "ExecStart")
+    assert (root / command.split()[0].lstrip("/")).is_file()
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_service_has_the_pins_the_sound_and_the_board_but_no_other_device(root: Path, unit: str) -> None:
+    lines = service(root, unit)
+    assert values(lines, "DevicePolicy") == ["closed"]
+    assert set(values(lines, "DeviceAllow")) == {"char-gpiochip rw", "char-alsa rw"}
+    assert values(lines, "PrivateDevices") == []  # would hide both
+    assert values(lines, "ProcSubset") == []  # would hide /proc/cpuinfo, by which gpiozero knows the board
+
+
+def test_the_daemon_never_gives_up(root: Path) -> None:
+    unit, lines = read_unit(root / SYSTEM / DAEMON)["Unit"], service(root, DAEMON)
+    assert values(unit, "StartLimitIntervalSec") == ["0"]
+    assert values(lines, "Restart") == ["always"]
+    assert values(lines, "RestartPreventExitStatus") == []
+    assert values(lines, "RestartMaxDelaySec") == ["15s"]
+
+
+def test_the_daemon_waits_neither_for_the_network_nor_for_the_time(root: Path) -> None:
+    unit = read_unit(root / SYSTEM / DAEMON)["Unit"]
+    awaited = " ".join(value for key in ("After", "Requires", "Wants", "BindsTo") for value in values(unit, key))
+    assert not re.search(r"network|time|nss|remote", awaited)
+
+
+def test_the_daemon_wants_its_partition_first_but_starts_without_it(root: Path) -> None:
+    """``StateDirectory`` would require the mount: a card that cannot be mounted would silence the button."""
+    sections = read_unit(root / SYSTEM / DAEMON)
+    assert r"var-lib-doorbell\x2ddevice.mount" in values(sections["Unit"], "After")[0].split()
+    required = {key for lines in sections.values() for key, _ in lines}
+    assert not required & {"StateDirectory", "Requires", "RequiresMountsFor", "BindsTo", "Requisite"}
+    assert values(sections["Service"], "ReadWritePaths") == ["-/var/lib/doorbell-device"]
+    assert values(sections["Service"], "WorkingDirectory") == ["/run/doorbell-device"]
+
+
+def test_only_the_pin_library_that_loses_no_edge_is_used_and_its_pipe_is_in_memory(root: Path) -> None:
+    (environment,) = values(service(root, DAEMON), "Environment")
+    assert {"GPIOZERO_PIN_FACTORY=lgpio", "LG_WD=/run/doorbell-device"} <= set(environment.split())
+
+
+def test_the_hardware_watchdog_is_within_what_a_pi_can_count(root: Path) -> None:
+    manager = read_unit(root / "usr/lib/systemd/system.conf.d/50-doorbell-watchdog.conf")["Manager"]
+    (seconds,) = values(manager, "RuntimeWatchdogSec")
+    assert 5 <= int(seconds.removesuffix("s")) <= 15
+
+
+def test_the_journal_is_in_memory_and_small(root: Path) -> None:
+    journal = dict(read_unit(root / "usr/lib/systemd/journald.conf.d/50-doorbell-journal.conf")["Journal"])
+    assert journal["Storage"] == "volatile"
+    assert int(journal["RuntimeMaxUse"].removesuffix("M")) <= 32
+    assert {"RateLimitIntervalSec", "RateLimitBurst"} <= journal.keys()
