@@ -26,9 +26,18 @@ class Blinker:
         self._thread = threading.Thread(target=self._run, name=f"blink-{name}", daemon=True)
         self._thread.start()
 
-    def blink(self, pattern: tuple[int, ...] | None, *, steady: bool = False, repeat: bool = True) -> None:
-        """From now on this pattern; None: steadily on or off. ``repeat=False``: once, then off."""
+    def blink(
+        self,
+        pattern: tuple[int, ...] | None,
+        *,
+        steady: bool = False,
+        repeat: bool = True,
+        write: Callable[[bool], None] | None = None,
+    ) -> None:
+        """From now on this pattern; None: steadily on or off. ``repeat=False``: once, then off. ``write``: from now on
+        through this one, another colour of the same light."""
         with self._changed:
+            self._write = write or self._write
             self._pattern, self._steady, self._repeat = pattern, steady, repeat
             self._turn += 1
             self._toggling = False
@@ -61,12 +70,14 @@ class Blinker:
     def _play(self) -> None:
         """One pattern, until it changes."""
         with self._changed:
-            turn, pattern, steady, repeat = self._turn, self._pattern, self._steady, self._repeat
+            turn, pattern, steady, repeat, write = (
+                self._turn, self._pattern, self._steady, self._repeat, self._write,
+            )  # fmt: skip
         index = 0
         while True:
             over = pattern is None or (not repeat and index >= len(pattern))
             lit = steady if pattern is None else not over and index % 2 == 0
-            self._write(lit)
+            write(lit)
             with self._changed:
                 if self._turn == turn:
                     self._toggling = not over

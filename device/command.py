@@ -11,9 +11,11 @@ from typing import Any
 
 import structlog
 
+from device.core.signals import Colour
 from device.ports import UnavailableError
 from device.settings import DaemonSettings
 from device.texts import text
+from device.wiring import HEADER_PINS, Level, OutputWire, Wiring, wiring_notes
 from doorbell.errors import SetupError
 from doorbell.logs import configure_logs
 from doorbell.service import ExitCode
@@ -26,6 +28,7 @@ _EXAMPLES = """
   doorbell-device run --config panel.toml
   doorbell-device run --config config/panel.example.toml --pins mock
   doorbell-device check --config panel.toml
+  doorbell-device lights-off --config panel.toml
   doorbell-device pins press help --socket var/panel/pins.sock
   doorbell-device pins hold answer --ms 3200 --socket var/bell/pins.sock
   doorbell-device pins down help --socket var/panel/pins.sock
@@ -50,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return _run(options)
             case "check":
                 _check(options.config)
+            case "lights-off":
+                _lights_off(options)
             case _:
                 _pins(options)
     except SetupError as error:
@@ -71,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doorbell-device", description=text("about"), epilog=_examples(), formatter_class=raw
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run | check | pins")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run | check | lights-off | pins")
 
     def add(to: Any, path: str, *aliases: str) -> argparse.ArgumentParser:
         name = path.rsplit(maxsplit=1)[-1]
@@ -90,6 +95,10 @@ def _parser() -> argparse.ArgumentParser:
 
     check = add(commands, "check")
     check.add_argument("--config", type=Path, required=True, metavar="FILE", help=text("config"))
+
+    off = add(commands, "lights-off")
+    off.add_argument("--config", type=Path, required=True, metavar="FILE", help=text("config"))
+    off.add_argument("--pins", choices=("real", "mock"), default="real", help=text("pins_kind"))
 
     pins = add(commands, "pins")
     moves = pins.add_subparsers(dest="move", required=True, metavar="press | hold | down | up | state | watch")
@@ -129,9 +138,7 @@ def _run(options: argparse.Namespace) -> ExitCode:
 
 def _check(path: Path) -> None:
     settings = load_settings(DaemonSettings, path)
-    mqtt, pins, button = settings.mqtt, settings.pins, settings.button
-    wiring = text("to_ground" if pins.pull_up else "to_3v3")
-    buttons = ", ".join(f"{name.value} GPIO{pin}" for name, pin in settings.button_pins().items())
+    mqtt, button, wiring = settings.mqtt, settings.button, settings.wiring()
     player = settings.sound.player
     sound = text("buzzer_only") if player == "none" else text(
         "sound_value", player=" ".join(player), volume=settings.sound.volume
@@ -144,9 +151,7 @@ def _check(path: Path) -> None:
         "state_dir": settings.state_dir,
         "broker": f"{mqtt.host}:{mqtt.port}{tls}",
         "topics": f"{Topics(mqtt.prefix).prefix}/{settings.community}/{settings.device}/…",
-        "buttons": f"{buttons}; {wiring}",
-        "light": _pin_text(settings.light_pin()),
-        "buzzer": _pin_text(settings.buzzer_pin()),
+        **_wiring_rows(settings, wiring),
         "thresholds": text("thresholds_value", stable=button.stable_ms, hold=button.hold_ms, stuck=button.stuck_s),
         "sound": sound,
         "reports": text("reports_value", s=settings.report_interval_s),
@@ -154,10 +159,52 @@ def _check(path: Path) -> None:
     print(f"{path}: {text('good')}")
     for key, value in rows.items():
         print(f"  {text(key)}: {value}")
+    for note in wiring_notes(wiring):
+        where = text("note_where", use=note.use, pin=_pin_text(note.pin))
+        print(f"  {text('note')}: {where}{text(f'note_{note.code}')}")
+    if settings.pins.pull_up is not None:
+        print(f"  {text('note')}: {text('note_pull_up', pull='up' if settings.pins.pull_up else 'down')}")
 
 
-def _pin_text(pin: int | None) -> str:
-    return text("none") if pin is None else f"GPIO{pin}"
+def _wiring_rows(settings: DaemonSettings, wiring: Wiring) -> dict[str, str]:
+    """Buttons, light and buzzer, each with its pins; the colours if the light has several."""
+    buttons = (
+        text("button_value", name=name.value, pin=_pin_text(wire.pin), how=text(f"wired_{wire.pull}_{wire.active}"))
+        for name, wire in wiring.buttons.items()
+    )
+    rows = {
+        "buttons": text("comma").join(buttons),
+        "light": text("comma").join(_output_text(lamp) for lamp in wiring.light) or text("none"),
+        "buzzer": _output_text(wiring.buzzer),
+    }
+    if len(wiring.light) > 1:
+        lights: dict[Colour, list[str]] = {}
+        for light, colour in settings.light_colours().items():
+            lights.setdefault(colour, []).append(_word(light))
+        told = (f"{text(f'colour_{colour}')}: {text('comma').join(lights[colour])}" for colour in lights)
+        rows["colours"] = "; ".join(told)
+    return rows
+
+
+def _output_text(wire: OutputWire | None) -> str:
+    if wire is None:
+        return text("none")
+    colour = f"{text(f'colour_{wire.primary}')} " if wire.primary is not None else ""
+    level = f" {text('on_low')}" if wire.active is Level.LOW else ""
+    return f"{colour}{_pin_text(wire.pin)}{level}"
+
+
+def _pin_text(pin: int) -> str:
+    return text("pin_value", gpio=pin, place=HEADER_PINS[pin])
+
+
+def _lights_off(options: argparse.Namespace) -> None:
+    settings = load_settings(DaemonSettings, options.config)
+    # Imported here for the same reason as the daemon.
+    from device.adapters.gpio import open_factory, switch_outputs_off  # noqa: PLC0415
+
+    switch_outputs_off(open_factory(settings.state_dir, mock=options.pins == "mock"), settings.wiring())
+    print(text("all_off"))
 
 
 def _pins(options: argparse.Namespace) -> None:

@@ -47,10 +47,8 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path | None) ->
         _own_state_dir(settings.state_dir, stack)
         pins = GpioPins(
             open_factory(settings.state_dir, mock=mock),
-            settings.button_pins(),
-            light=settings.light_pin(),
-            buzzer=settings.buzzer_pin(),
-            pull_up=settings.pins.pull_up,
+            settings.wiring(),
+            colours=settings.light_colours(),
             sink=inbox.put_edge,
             now_ms=clock.monotonic_ms,
         )

@@ -9,37 +9,17 @@ from pydantic import Field, StringConstraints, model_validator
 from device.core.button import ButtonLimits
 from device.core.machine import DeviceLimits
 from device.core.panel import PanelLimits
-from device.core.role import BUTTONS_OF, ButtonName, Role
+from device.core.role import Role
+from device.core.signals import LIGHT_COLOURS, Colour, Light
 from device.core.wellness import MAX_HOLD_S, WellnessLimits
+from device.pins import PinSettings
+from device.wiring import Wiring
 from doorbell.ids import CommunityId, DeviceId
 from doorbell.logs import LogFormat, LogLevel
 from doorbell.settings import FilePathSetting, MqttSettings, Settings
 
-GpioNumber = Annotated[int, Field(ge=0, le=27)]
-"""A pin of the 40-pin header in BCM numbering, as gpiozero and every pin-out drawing count."""
-
 DEFAULT_PLAYER = ("aplay", "-q", "-N")
 """``-N``: a sound device that another program holds is an error at once, not a wait without end."""
-
-
-class PinSettings(Settings):
-    """Which pin does what; absent means the default of the role, 0 to 27, or "none" if nothing is fitted."""
-
-    help: GpioNumber | Literal["none"] | None = None
-    ok: GpioNumber | Literal["none"] | None = None
-    answer: GpioNumber | Literal["none"] | None = None
-    decline: GpioNumber | Literal["none"] | None = None
-    light: GpioNumber | Literal["none"] = 22
-    buzzer: GpioNumber | Literal["none"] | None = None
-    pull_up: bool = True
-    """True: a button connects its pin with ground, the Pi's own pull-up (about 50 kOhm) keeps it high. False: it
-    connects with 3.3 V, pull-down."""
-
-
-_DEFAULT_PINS: dict[Role, dict[str, int]] = {
-    Role.PANEL: {"help": 17, "ok": 27},
-    Role.BELL: {"answer": 17, "decline": 27, "buzzer": 18},
-}
 
 
 class ButtonSettings(Settings):
@@ -99,6 +79,8 @@ class DaemonSettings(Settings):
     """How long a panel waits for a receipt before it says that it reaches nobody yet."""
     mqtt: MqttSettings = MqttSettings()
     pins: PinSettings = PinSettings()
+    colours: dict[Light, Colour] = Field(default_factory=dict)
+    """The colour of a light where it has several lamps; what is not named keeps its default."""
     button: ButtonSettings = ButtonSettings()
     sound: SoundSettings = SoundSettings()
     health: HealthSettings = HealthSettings()
@@ -106,31 +88,16 @@ class DaemonSettings(Settings):
 
     @model_validator(mode="after")
     def _pins_fit_the_role(self) -> Self:
-        for name in ButtonName:
-            if name not in BUTTONS_OF[self.role] and isinstance(getattr(self.pins, name.value), int):
-                raise ValueError(f"pins.{name.value}: a {self.role.value} has no such button; take it out")
-        first = BUTTONS_OF[self.role][0]
-        if first not in self.button_pins():
-            raise ValueError(f"pins.{first.value}: a {self.role.value} without this button is useless; name its pin")
-        used: dict[int, str] = {}
-        outputs = {"light": self.light_pin(), "buzzer": self.buzzer_pin()}
-        for what, pin in [*((name.value, pin) for name, pin in self.button_pins().items()), *outputs.items()]:
-            if pin is not None and used.setdefault(pin, what) != what:
-                raise ValueError(f"pins.{what}: GPIO{pin} is already the pin of {used[pin]}; one pin, one use")
+        self.wiring()
         return self
 
-    def button_pins(self) -> dict[ButtonName, int]:
-        """The fitted buttons with their pins."""
-        pins = ((name, self._pin(name.value)) for name in BUTTONS_OF[self.role])
-        return {name: pin for name, pin in pins if pin is not None}
+    def wiring(self) -> Wiring:
+        """What is fitted where."""
+        return self.pins.wiring(self.role)
 
-    def light_pin(self) -> int | None:
-        """The light's pin, None if there is none."""
-        return self._pin("light")
-
-    def buzzer_pin(self) -> int | None:
-        """The buzzer's pin, None if there is none."""
-        return self._pin("buzzer")
+    def light_colours(self) -> dict[Light, Colour]:
+        """The colour of every light, for a light that has several lamps."""
+        return LIGHT_COLOURS | self.colours
 
     def limits(self) -> DeviceLimits:
         """The core's thresholds."""
@@ -145,9 +112,3 @@ class DaemonSettings(Settings):
     def wellness(self) -> WellnessLimits:
         """From where on a reading of the health is bad."""
         return WellnessLimits(**self.health.model_dump())
-
-    def _pin(self, name: str) -> int | None:
-        asked = getattr(self.pins, name)
-        if asked == "none":
-            return None
-        return int(asked) if asked is not None else _DEFAULT_PINS[self.role].get(name)

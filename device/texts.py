@@ -13,6 +13,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "examples": ("例子：", "Examples:"),
     "run": ("运行设备，直到被停止", "run the device until it is stopped"),
     "check": ("检查并解释设置文件", "check a settings file and explain it"),
+    "lights-off": (
+        "灯和蜂鸣器全部关掉（设备已停止时用）",
+        "switch light and buzzer off, after the device has stopped",
+    ),
+    "all_off": ("灯和蜂鸣器已关", "light and buzzer are off"),
     "pins": (
         "对模拟引脚运行的设备：按键、看灯",
         "press the pins and read the lights of a device that runs on mock pins",
@@ -52,8 +57,64 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "light": ("灯", "light"),
     "buzzer": ("蜂鸣器", "buzzer"),
     "none": ("没有", "none"),
-    "to_ground": ("按下接地（内部上拉）", "to ground when pressed (internal pull-up)"),
-    "to_3v3": ("按下接 3.3 V（内部下拉）", "to 3.3 V when pressed (internal pull-down)"),
+    "comma": ("，", ", "),
+    "pin_value": ("GPIO{gpio}（第 {place} 脚）", "GPIO{gpio} (pin {place})"),
+    "button_value": ("{name} {pin} {how}", "{name} {pin} {how}"),
+    # wired_ and a button's pull and active level
+    "wired_up_low": ("按下接地（内部上拉）", "to ground when pressed (internal pull-up)"),
+    "wired_down_high": ("按下接 3.3 V（内部下拉）", "to 3.3 V when pressed (internal pull-down)"),
+    "wired_none_low": ("按下为低电平（外接上拉电阻）", "low when pressed (resistor outside)"),
+    "wired_none_high": ("按下为高电平（外接下拉电阻）", "high when pressed (resistor outside)"),
+    "wired_up_high": ("按下断开接地（常闭，内部上拉）", "off ground when pressed (opens, internal pull-up)"),
+    "wired_down_low": ("按下断开 3.3 V（常闭，内部下拉）", "off 3.3 V when pressed (opens, internal pull-down)"),
+    "on_low": ("低电平有效", "on when low"),
+    "colours": ("颜色", "colours"),
+    "colour_red": ("红", "red"),
+    "colour_green": ("绿", "green"),
+    "colour_blue": ("蓝", "blue"),
+    "colour_yellow": ("黄", "yellow"),
+    "colour_cyan": ("青", "cyan"),
+    "colour_magenta": ("品红", "magenta"),
+    "colour_white": ("白", "white"),
+    "note": ("注意", "note"),
+    "note_where": ("{use} {pin}：", "{use} {pin}: "),
+    # note_ and the code of a WiringNote
+    "note_bus_hat": (
+        "扩展板的识别芯片用 GPIO0 和 1；装了扩展板就换一个引脚",
+        "add-on boards keep their name on GPIO0 and 1; take another pin if one is fitted",
+    ),
+    "note_bus_i2c": (
+        "I2C 总线用 GPIO2 和 3，板上有上拉电阻；装了时钟或电源模块就换一个引脚",
+        "I2C is on GPIO2 and 3, with pull-ups on the board; take another pin if a clock or power board is fitted",
+    ),
+    "note_bus_spi": (
+        "SPI 总线用 GPIO7 到 11；打开了 SPI 就换一个引脚",
+        "the SPI bus is on GPIO7 to 11; take another pin if SPI is switched on",
+    ),
+    "note_bus_serial": (
+        "串口控制台用 GPIO14 和 15；打开了串口就换一个引脚",
+        "the serial console is on GPIO14 and 15; take another pin if it is switched on",
+    ),
+    "note_bus_i2s": (
+        "I2S 声音用 GPIO18 到 21；装了声音扩展板或 I2S 功放就换一个引脚",
+        "I2S sound is on GPIO18 to 21; take another pin if a sound board or an I2S amplifier is fitted",
+    ),
+    "note_on_at_reset": (
+        "上电后到设备运行前会微亮或微响；高电平有效的请接 GPIO9 到 27，低电平有效的请接 GPIO0 到 8",
+        "on, weakly, from power-on to the start; what is on when high belongs on GPIO9 to 27, when low on GPIO0 to 8",
+    ),
+    "note_opens": (
+        "按下时断开的按钮：线断了就等于按下",
+        "this button opens when pressed: a cut lead is a press",
+    ),
+    "note_floats": (
+        "没有内部上拉或下拉：外面必须有电阻，否则没有人按也会响",
+        "no resistor inside: without one outside it rings though nobody presses",
+    ),
+    "note_pull_up": (
+        'pull_up 是旧写法，仍然有效；请改写成 pull = "{pull}"',
+        'pull_up is the old word and still works; write pull = "{pull}" instead',
+    ),
     "thresholds": ("按键判定", "thresholds"),
     "thresholds_value": (
         "按下 {stable} 毫秒算按，按住 {hold} 毫秒算长按，{stuck} 秒算卡住",

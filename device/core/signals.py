@@ -105,6 +105,58 @@ class Call:
     kind: AlarmKind = AlarmKind.HELP
 
 
+class Primary(StrEnum):
+    """A lamp of a light that has several."""
+
+    RED = "red"
+    GREEN = "green"
+    BLUE = "blue"
+
+
+class Colour(StrEnum):
+    """What red, green and blue lamps can mix by being lit or not."""
+
+    RED = "red"
+    GREEN = "green"
+    BLUE = "blue"
+    YELLOW = "yellow"
+    CYAN = "cyan"
+    MAGENTA = "magenta"
+    WHITE = "white"
+
+
+PRIMARIES_OF: dict[Colour, frozenset[Primary]] = {
+    Colour.RED: frozenset({Primary.RED}),
+    Colour.GREEN: frozenset({Primary.GREEN}),
+    Colour.BLUE: frozenset({Primary.BLUE}),
+    Colour.YELLOW: frozenset({Primary.RED, Primary.GREEN}),
+    Colour.CYAN: frozenset({Primary.GREEN, Primary.BLUE}),
+    Colour.MAGENTA: frozenset({Primary.RED, Primary.BLUE}),
+    Colour.WHITE: frozenset(Primary),
+}
+
+LIGHT_COLOURS: dict[Light, Colour] = {
+    Light.HEARD: Colour.WHITE,
+    Light.RECEIVED: Colour.YELLOW,
+    Light.RINGING: Colour.YELLOW,
+    Light.COMING: Colour.CYAN,
+    Light.ARRIVED: Colour.CYAN,
+    Light.UNREACHABLE: Colour.RED,
+    Light.CLOSED: Colour.BLUE,
+    Light.COVERED: Colour.CYAN,
+    Light.THIN: Colour.YELLOW,
+    Light.UNCOVERED: Colour.RED,
+    Light.ANSWERING: Colour.YELLOW,
+    Light.MINE: Colour.CYAN,
+    Light.TAKEN: Colour.BLUE,
+    Light.READY: Colour.CYAN,
+    Light.OFFLINE: Colour.RED,
+}
+"""Where the light has several lamps; each is a setting. Good news always has both green and blue in it, bad news is red
+alone: eyes that cannot tell red from green (one man in twelve) see the blue, old eyes whose lens has yellowed and dims
+the blue see the green. Traffic lights have a bluish green for the same reason. Yellow waits; blue is over, or
+another's. The colour only adds to the pattern, which says it all."""
+
 LIGHT_PATTERNS: dict[Light, tuple[int, ...]] = {
     Light.HEARD: (80, 80),
     Light.RECEIVED: (250, 250),

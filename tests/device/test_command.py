@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 
 from device import command, texts
 from device.core.panel import PanelStage
-from device.core.role import ButtonName, Role
-from device.core.signals import Light, Tone
+from device.core.role import Role
+from device.core.signals import Colour, Light, Tone
 from device.settings import DaemonSettings
 from device.texts import language_of, text
+from device.wiring import Level, Pull
 from doorbell.errors import SetupError
 from doorbell.service import ExitCode
 from doorbell.settings import load_settings
@@ -43,20 +45,6 @@ def test_the_examples_load_and_say_the_defaults(name: str) -> None:
     assert (settings.state_dir).name == name
 
 
-def test_the_default_wiring_is_the_documented_one(tmp_path: Path) -> None:
-    panel, bell = load(tmp_path, PANEL), load(tmp_path, BELL)
-    assert panel.button_pins() == {ButtonName.HELP: 17, ButtonName.OK: 27}
-    assert (panel.light_pin(), panel.buzzer_pin()) == (22, None)
-    assert bell.button_pins() == {ButtonName.ANSWER: 17, ButtonName.DECLINE: 27}
-    assert (bell.light_pin(), bell.buzzer_pin()) == (22, 18)
-
-
-def test_what_is_not_fitted_is_none(tmp_path: Path) -> None:
-    bell = load(tmp_path, BELL + '[pins]\ndecline = "none"\nlight = "none"\nbuzzer = "none"\n')
-    assert bell.button_pins() == {ButtonName.ANSWER: 17}
-    assert (bell.light_pin(), bell.buzzer_pin()) == (None, None)
-
-
 def test_thresholds_reach_the_core(tmp_path: Path) -> None:
     limits = load(
         tmp_path, "report_interval_s = 30\nunreachable_s = 7\n" + PANEL + "[button]\nstable_ms = 25\nstuck_s = 90\n"
@@ -70,10 +58,6 @@ def test_thresholds_reach_the_core(tmp_path: Path) -> None:
     [
         (PANEL.replace("button-liu", "Button Liu"), "device:"),
         (PANEL.replace('"panel"', '"phone"'), "role:"),
-        (PANEL + "[pins]\nanswer = 17\n", "a panel has no such button"),
-        (PANEL + '[pins]\nhelp = "none"\n', "without this button is useless"),
-        (PANEL + "[pins]\nok = 17\n", "GPIO17 is already the pin of help"),
-        (PANEL + "[pins]\nbuzzer = 22\n", "GPIO22 is already the pin of light"),
         (PANEL + "[pins]\nhelp = 40\n", "pins.help"),
         (PANEL + "[button]\nstable_ms = 60\n", "button.stable_ms"),
         (PANEL + "[sound]\nplayer = []\n", 'or "none"'),
@@ -108,13 +92,106 @@ def test_both_languages_have_the_same_blanks_and_chinese_is_chinese() -> None:
         assert english.isascii(), key
 
 
-def test_check_explains_in_both_languages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for language, words in (("zh_CN", "按下接地"), ("en_US", "to ground when pressed")):
-        monkeypatch.setenv("LC_ALL", language)
-        assert command.main(["check", "--config", str(CONFIG / "bell.example.toml")]) == ExitCode.OK
-        out = capsys.readouterr().out
-        assert words in out
-        assert "GPIO18" in out
+def check(
+    language: str, path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, list[str]]:
+    """The lines of ``check`` after the first, by their first word."""
+    monkeypatch.setenv("LC_ALL", language)
+    assert command.main(["check", "--config", str(path)]) == ExitCode.OK
+    lines: dict[str, list[str]] = {}
+    for line in capsys.readouterr().out.splitlines()[1:]:
+        key, _, value = line.strip().partition(": ")
+        lines.setdefault(key, []).append(value)
+    return lines
+
+
+def test_check_explains_the_wiring_in_chinese(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = check("zh_CN", CONFIG / "bell.example.toml", capsys, monkeypatch)
+    assert said["按钮"] == [
+        "answer GPIO17（第 11 脚） 按下接地（内部上拉），decline GPIO27（第 13 脚） 按下接地（内部上拉）"
+    ]
+    assert said["灯"] == ["GPIO22（第 15 脚）"]
+    assert said["蜂鸣器"] == ["GPIO25（第 22 脚）"]
+    assert "注意" not in said
+    assert "颜色" not in said
+
+
+FULL_PINS = """
+[pins]
+help = { pin = 3, pull = "up" }
+ok = { pin = 5, pull = "none", active = "high" }
+light = { red = 22, green = 23, blue = 18, active = "low" }
+pull_up = false
+[colours]
+coming = "green"
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "rows", "notes"),
+    [
+        (
+            "zh_CN",
+            {
+                "按钮": "help GPIO3（第 5 脚） 按下接地（内部上拉），ok GPIO5（第 29 脚） 按下为高电平（外接下拉电阻）",
+                "灯": "红 GPIO22（第 15 脚） 低电平有效，绿 GPIO23（第 16 脚） 低电平有效，"
+                "蓝 GPIO18（第 12 脚） 低电平有效",
+                "蜂鸣器": "没有",
+            },
+            ["help GPIO3（第 5 脚）：I2C", "light.blue GPIO18（第 12 脚）：I2S", "ok GPIO5（第 29 脚）：没有内部上拉",
+             "light.red GPIO22（第 15 脚）：上电", "light.green GPIO23（第 16 脚）：上电",
+             "light.blue GPIO18（第 12 脚）：上电", 'pull_up 是旧写法，仍然有效；请改写成 pull = "down"'],
+        ),
+        (
+            "en_US",
+            {
+                "buttons": "help GPIO3 (pin 5) to ground when pressed (internal pull-up), "
+                "ok GPIO5 (pin 29) high when pressed (resistor outside)",
+                "light": "red GPIO22 (pin 15) on when low, green GPIO23 (pin 16) on when low, "
+                "blue GPIO18 (pin 12) on when low",
+                "buzzer": "none",
+            },
+            ["help GPIO3 (pin 5): I2C", "light.blue GPIO18 (pin 12): I2S", "ok GPIO5 (pin 29): no resistor",
+             "light.red GPIO22 (pin 15): on, weakly", "light.green GPIO23 (pin 16): on, weakly",
+             "light.blue GPIO18 (pin 12): on, weakly", 'pull_up is the old word and still works; write pull = "down"'],
+        ),
+    ],
+)  # fmt: skip
+def test_check_tells_every_override_and_what_should_be_known(
+    language: str,
+    rows: dict[str, str],
+    notes: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "panel.toml"
+    path.write_text(PANEL + FULL_PINS, "utf-8")
+    said = check(language, path, capsys, monkeypatch)
+    assert {key: said[key] for key in rows} == {key: [value] for key, value in rows.items()}
+    told = said["注意" if language == "zh_CN" else "note"]
+    assert [one[: len(start)] for one, start in zip(told, notes, strict=True)] == notes
+    colours = said["颜色" if language == "zh_CN" else "colours"][0]
+    assert ("绿: 有人正在来" if language == "zh_CN" else "green: somebody is coming") in colours
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh_CN", "灯和蜂鸣器已关"), ("en_US", "light and buzzer are off")])
+def test_lights_off_says_so(
+    language: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", language)
+    arguments = ["lights-off", "--config", str(CONFIG / "bell.example.toml"), "--pins", "mock"]
+    assert command.main(arguments) == ExitCode.OK
+    assert capsys.readouterr().out == f"{words}\n"
+
+
+def test_every_way_of_wiring_has_words() -> None:
+    for pull, active in product(Pull, Level):
+        assert text(f"wired_{pull}_{active}")
+    for colour in Colour:
+        assert text(f"colour_{colour}")
 
 
 def test_a_wrong_file_ends_with_the_setup_code_and_says_so(
@@ -134,6 +211,7 @@ def test_a_wrong_file_ends_with_the_setup_code_and_says_so(
         [],
         ["run"],
         ["check"],
+        ["lights-off"],
         ["pins"],
         ["pins", "state"],
         ["pins", "watch"],
@@ -175,4 +253,7 @@ def test_every_stage_light_and_tone_has_words() -> None:
 def test_every_key_of_the_commands_has_words() -> None:
     source = Path(command.__file__).read_text("utf-8")
     for key in re.findall(r'text\("(\w+)"', source):
-        assert text(key, "en", stable=1, hold=2, stuck=3, player="p", volume=4, s=5)
+        assert text(
+            key, "en", stable=1, hold=2, stuck=3, player="p", volume=4, s=5,
+            name="n", pin="p", how="h", gpio=1, place=2, use="u", pull="up",
+        )  # fmt: skip

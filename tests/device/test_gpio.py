@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,33 +12,14 @@ from typing import Any
 import pytest
 from gpiozero.pins.mock import MockFactory
 
-from device.adapters.gpio import GpioPins, open_factory
+from device.adapters import gpio
+from device.adapters.gpio import open_factory, switch_outputs_off
 from device.blinker import Blinker
-from device.core.role import ButtonName
-from device.core.signals import LIGHT_PATTERNS, Light
+from device.core.signals import LIGHT_COLOURS, LIGHT_PATTERNS, PRIMARIES_OF, Colour, Light, Primary
 from device.ports import PinEdge, UnavailableError
+from device.wiring import ButtonWire, Level, OutputWire, Pull, Wiring
+from tests.device.boards import BUTTONS, HELP, HIGH, LOW, OK, Board, now_ms, rgb
 from tests.device.waiting import wait_until
-
-HELP, OK = ButtonName.HELP, ButtonName.OK
-
-
-def now_ms() -> int:
-    return time.monotonic_ns() // 1_000_000
-
-
-class Board:
-    def __init__(self, *, pull_up: bool = True, sink: Callable[[PinEdge], None] | None = None) -> None:
-        self.factory = MockFactory()
-        self.edges: list[PinEdge] = []
-        self.pins = GpioPins(
-            self.factory,
-            {HELP: 17, OK: 27},
-            light=22,
-            buzzer=18,
-            pull_up=pull_up,
-            sink=sink or self.edges.append,
-            now_ms=now_ms,
-        )
 
 
 @pytest.fixture
@@ -59,15 +40,19 @@ def test_a_finger_makes_edges_with_their_own_times_and_the_level_follows(board: 
     assert all(before - 1 <= edge.at_ms <= after for edge in board.edges)
 
 
-@pytest.mark.parametrize("pull_up", [True, False])
-def test_pull_up_and_pull_down_wiring_both_begin_released(*, pull_up: bool) -> None:
-    board = Board(pull_up=pull_up)
-    pin = board.factory.pin(17)
-    assert pin.pull == ("up" if pull_up else "down")
+@pytest.mark.parametrize("pull", Pull)
+@pytest.mark.parametrize("active", Level)
+def test_every_way_of_wiring_a_button_begins_released_and_is_pressed(pull: Pull, active: Level) -> None:
+    board = Board(Wiring({HELP: ButtonWire(17, pull, active)}))
+    pin = board.line(17)
+    assert pin.pull == {Pull.UP: "up", Pull.DOWN: "down", Pull.NONE: "floating"}[pull]
     assert board.pins.level(HELP) is False
-    (pin.drive_low if pull_up else pin.drive_high)()
+    (pin.drive_low if active is LOW else pin.drive_high)()
     assert board.pins.level(HELP) is True
-    assert [edge.active for edge in board.edges] == [True]
+    (pin.drive_high if active is LOW else pin.drive_low)()
+    assert [edge.active for edge in board.edges] == [True, False]
+    board.pins.drive(HELP, active=True)
+    assert board.pins.levels() == {"help": True}
     board.pins.close()
 
 
@@ -104,11 +89,101 @@ def test_a_steady_light_is_lit_and_a_blinking_one_toggles(board: Board) -> None:
     board.pins.show(Light.COVERED)
     wait_until(board.pins.light_lit)
     board.pins.show(Light.HEARD)
-    pin = board.factory.pin(22)
+    pin = board.line(22)
     pin.clear_states()
     wait_until(lambda: len(pin.states) >= 6)
     levels = [state.state for state in pin.states]
     assert all(a != b for a, b in pairwise(levels))
+
+
+@pytest.mark.parametrize("active", Level)
+@pytest.mark.parametrize("light", Light)
+def test_a_light_of_several_lamps_blinks_in_its_colour_and_no_other(
+    light: Light, active: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every lamp of the colour follows the pattern, the others stay dark, whatever was shown before."""
+    quick = {one: tuple(max(2, ms // 50) for ms in pattern) for one, pattern in LIGHT_PATTERNS.items()}
+    monkeypatch.setattr(gpio, "LIGHT_PATTERNS", quick)
+    before = Light.COMING if LIGHT_COLOURS[light] is not LIGHT_COLOURS[Light.COMING] else Light.UNREACHABLE
+    board = Board(Wiring({}, rgb(active)))
+    board.pins.show(before)
+    wait_until(board.pins.light_lit)
+    board.pins.show(light)
+    shining = PRIMARIES_OF[LIGHT_COLOURS[light]]
+    lit = {wire.primary: board.line(wire.pin) for wire in rgb(active)}
+
+    def shows() -> set[Primary | None]:
+        return {primary for primary, pin in lit.items() if pin.state is (active is HIGH)}
+
+    wait_until(lambda: shows() == shining)
+    if len(LIGHT_PATTERNS[light]) > 1:
+        for pin in lit.values():
+            pin.clear_states()
+        wait_until(lambda: all(len(lit[primary].states) >= 4 for primary in shining))
+        assert all(len(lit[primary].states) == 1 for primary in set(Primary) - shining)
+        assert all(lit[primary].states[0].state is (active is LOW) for primary in set(Primary) - shining)
+    board.pins.close()
+
+
+def test_a_colour_of_the_settings_is_shown() -> None:
+    board = Board(Wiring({}, rgb(HIGH)), colours=LIGHT_COLOURS | {Light.READY: Colour.MAGENTA})
+    board.pins.show(Light.READY)
+    wait_until(lambda: [board.line(pin).state for pin in (22, 23, 24)] == [True, False, True])
+    board.pins.close()
+
+
+@pytest.mark.parametrize("light", [(OutputWire(22, LOW),), (OutputWire(22, HIGH),), rgb(LOW), rgb(HIGH)])
+@pytest.mark.parametrize("buzzer", [LOW, HIGH])
+def test_outputs_are_off_from_the_start_and_after_the_end(light: tuple[OutputWire, ...], buzzer: Level) -> None:
+    wiring = Wiring(BUTTONS, light, OutputWire(25, buzzer))
+    board = Board(wiring)
+    off = {wire.pin: wire.active is LOW for _, wire in wiring.outputs()}
+    driven = {pin: board.line(pin) for pin in off}
+    assert {pin: line.state for pin, line in driven.items()} == off
+    assert all(line.function == "output" for line in driven.values())
+    board.pins.show(Light.ARRIVED)
+    assert board.pins.buzzer is not None
+    board.pins.buzzer.blink(None, steady=True)
+    wait_until(lambda: board.pins.light_lit() and driven[25].state is (buzzer is HIGH))
+    board.pins.close()
+    assert {pin: line.state for pin, line in driven.items()} == off
+    assert all(line.function == "input" for line in driven.values())
+
+
+def test_the_end_is_dark_though_the_blinker_had_died(allow_error_logs: list[dict[str, Any]]) -> None:
+    board = Board()
+    line = board.line(22)
+    board.pins.show(Light.COVERED)
+    wait_until(board.pins.light_lit)
+    assert board.pins._light_blinker is not None
+
+    def broken(_lit: bool) -> None:
+        raise RuntimeError("as if the line were gone")
+
+    board.pins._light_blinker.blink(None, write=broken)
+    wait_until(lambda: not board.pins.healthy())
+    assert [line.state] == [True]
+    board.pins.close()
+    assert [line.state] == [False]
+    assert [one["event"] for one in allow_error_logs] == ["gpio.blinker_died"]
+
+
+@pytest.mark.parametrize("active", Level)
+def test_lights_off_after_a_kill_leaves_no_output_on(active: Level) -> None:
+    """The kernel leaves the lines as they were last driven: here the light and the buzzer are on."""
+    wiring = Wiring(BUTTONS, rgb(active), OutputWire(25, active))
+    factory = MockFactory()
+    lines = [factory.pin(wire.pin) for _, wire in wiring.outputs()]
+    for line in lines:
+        line.function = "output"
+        line.state = active is HIGH
+        line.function = "input"
+        line.clear_states()
+    switch_outputs_off(factory, wiring)
+    assert [line.state for line in lines] == [active is LOW] * 4
+    assert factory.pin(17).pull == "floating"  # the buttons are left alone
+    with pytest.raises(UnavailableError, match="is another program holding it"):
+        switch_outputs_off(Board(wiring).factory, wiring)
 
 
 @pytest.mark.parametrize("light", Light)
@@ -126,7 +201,7 @@ def test_healthy_until_closed(board: Board) -> None:
 
 def test_a_pin_that_is_held_already_may_be_free_later() -> None:
     with pytest.raises(UnavailableError, match="cannot be used"):
-        GpioPins(MockFactory(), {HELP: 17}, light=17, buzzer=None, pull_up=True, sink=lambda _: None, now_ms=now_ms)
+        Board(Wiring({HELP: ButtonWire(17)}, (OutputWire(17),)))
 
 
 def test_no_pins_here_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
