@@ -143,7 +143,10 @@ def _link(settings: DaemonSettings, inbox: Inbox) -> MqttLink:
     return MqttLink(
         settings.mqtt,
         client_id=settings.mqtt.client_id or settings.device,
-        subscriptions=[(topics.of(settings.community, settings.device, Channel.DESIRED), 1)],
+        subscriptions=[
+            (topics.of(settings.community, settings.device, Channel.DESIRED), 1),
+            (topics.peers_of(settings.community, settings.device), 1),
+        ],
         sink=inbox.put_link,
         clean_session=True,
         presence_topic=topics.of(settings.community, settings.device, Channel.ONLINE),

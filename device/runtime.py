@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from device.core.button import Edge, Sample
-from device.core.effects import Chime, Effect, Ignored, Noted, Play, Report, Send, Show, Tune
+from device.core.effects import Chime, Effect, Ignored, Noted, Play, Report, Send, Show, Tell, Tune
 from device.core.machine import (
     DesiredArrived,
     DeviceInput,
@@ -33,14 +33,14 @@ from device.core.machine import (
 )
 from device.core.moment import Moment
 from device.core.panel import PanelState
-from device.core.role import ButtonName, ChimeStarted, ChimeStopped, LinkChanged, Role, TimePassed
+from device.core.role import ButtonName, ChimeStarted, ChimeStopped, LinkChanged, PeerSaid, Role, TimePassed
 from device.core.signals import Light, Tone
 from device.core.wellness import Reading, WellnessLimits, WellnessState, advance_wellness
 from device.ports import PinEdge, Ports, RuntimeInput
 from device.saving import OutboxSaver
 from doorbell.errors import PeerError
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkUp
-from doorbell.wire import MAX_FAULTS, Channel, Desired, Fault, Reported, Topics, WireModel, decode, encode
+from doorbell.wire import MAX_FAULTS, Channel, Desired, Event, Fault, Reported, Topics, WireModel, decode, encode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -184,20 +184,26 @@ class DeviceRuntime:
                 self._advance(LinkChanged(up=False), moment, effects)
             case Delivery():
                 deliveries.append(item)
-                if (desired := self._read(item)) is not None:
-                    self._advance(DesiredArrived(desired), moment, effects)
+                if (told := self._read(item)) is not None:
+                    self._advance(told, moment, effects)
             case ChimeStarted() | ChimeStopped() | Trouble():
                 self._advance(item, moment, effects)
 
-    def _read(self, delivery: Delivery) -> Desired | None:
-        """A desired state; rubbish is acknowledged, counted, and logged for a technician."""
+    def _read(self, delivery: Delivery) -> DesiredArrived | PeerSaid | None:
+        """A desired state, or what a peer says; rubbish is acknowledged, counted, and logged for a technician."""
+        kind = "desired" if delivery.topic == self._desired_topic else "peer"
         try:
-            if delivery.topic != self._desired_topic:
+            if kind == "desired":
+                return DesiredArrived(decode(Desired, delivery.payload))
+            address = self._settings.topics.parse(delivery.topic)
+            if address.other != self._settings.device or address.community != self._settings.community:
                 raise PeerError("bad_topic", delivery.topic[:200])
-            return decode(Desired, delivery.payload)
+            if delivery.retained:
+                raise PeerError("retained", "kept by the broker: it would call anew at every connect")
+            return PeerSaid(address.device, decode(Event, delivery.payload))
         except PeerError as error:
-            self.counters[f"desired_{error.reason}"] += 1
-            _log.warning("desired.refused", reason=error.reason, detail=error.detail, bytes=len(delivery.payload))
+            self.counters[f"{kind}_{error.reason}"] += 1
+            _log.warning(f"{kind}.refused", reason=error.reason, detail=error.detail, bytes=len(delivery.payload))
             return None
 
     def _advance(self, event: DeviceInput, moment: Moment, effects: list[Effect]) -> None:
@@ -241,6 +247,10 @@ class DeviceRuntime:
             match effect:
                 case Send(event):
                     self._publish(self._event_topic, event, retain=False)
+                case Tell(to, event):
+                    topic = self._settings.topics.peer(self._settings.community, self._settings.device, to)
+                    self._publish(topic, event, retain=False)
+                    _log.info("peer.told", other=to, type=event.type.value, id=event.id)
                 case Report():
                     self._report(effect, moment)
                 case _:

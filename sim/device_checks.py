@@ -11,7 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 
 from device.core.effects import OutboxRow
-from device.core.panel import PanelStage
+from device.core.panel import PanelStage, PanelState
+from device.core.peer import PeerLimits
+from device.core.promise import Promise
 from device.core.role import ButtonName, Role
 from doorbell.wire import EventType, Stage
 from sim.device_machine import DeviceMachine
@@ -36,6 +38,7 @@ _PANEL_STAGE = {
     Stage.ARRIVED: PanelStage.ARRIVED,
 }
 _TRUE_STAGES = frozenset(_PANEL_STAGE.values())
+_PEER = PeerLimits()
 
 
 class DeviceChecks:
@@ -125,11 +128,32 @@ class DeviceChecks:
             return
         desired = runtime.state.twin.desired
         alarm = desired.panel.alarm if desired is not None and desired.panel is not None else None
+        role = runtime.state.role
+        promise = role.word.promise if isinstance(role, PanelState) else None
+        if (
+            promise is not None
+            and isinstance(role, PanelState)
+            and (alarm is None or _PANEL_STAGE[alarm.stage] != stage or role.unreceipted)
+        ):
+            self._check_promise(machine, promise)
+            return
         if alarm is None or _PANEL_STAGE[alarm.stage] != stage:
             raise Violation(f"{machine.name} shows {stage}, but was told {alarm}")
         presses = [row.id for row in machine.disk.rows.values() if row.type is EventType.HELP]
         if not self._receipts[machine.name].issuperset(presses):
             raise Violation(f"{machine.name} shows {stage} while a press of it has no receipt")
+
+    def _check_promise(self, machine: DeviceMachine, promise: Promise) -> None:
+        """What the panel says without the relay, a person at a paired bell has said, and not too long ago."""
+        owner = self._truth.born.get(promise.event.id)
+        press = self._truth.born.get(promise.alarm)
+        if owner is None or owner[0] != promise.bell or owner[1].type is not EventType.ACCEPT:
+            raise Violation(f"{machine.name} was promised {promise.event.id} by {promise.bell}, where nobody said so")
+        if owner[1].alarm != promise.alarm or press is None or press[1].type is not EventType.HELP:
+            raise Violation(f"{machine.name} takes {promise.event.id}, said to {owner[1].alarm}, for {promise.alarm}")
+        age_ms = self._schedule.now_ms - self._truth.born_ms[promise.event.id]
+        if not promise.arrived and age_ms > _PEER.arrive_ms + ENDED_MS:
+            raise Violation(f"{machine.name} still believes a promise of {age_ms} ms ago")
 
     def event_published(self, machine: DeviceMachine, payload: bytes) -> None:
         """Nothing leaves a device before it is on its disk, but what a failing disk does not take."""

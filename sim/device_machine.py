@@ -16,7 +16,7 @@ from device.core.button import ButtonPhase
 from device.core.effects import OutboxRow, Play
 from device.core.machine import DeviceLimits
 from device.core.role import BUTTONS_OF, ButtonName, ChimeStarted, ChimeStopped, Role
-from device.core.signals import Call, Light
+from device.core.signals import Call, Light, Words
 from device.ports import PinEdge, Ports, RuntimeInput, StoredOutbox, StoreError
 from device.runtime import DeviceRuntime, RuntimeSettings
 from doorbell.wire import Channel, Health, Topics
@@ -47,6 +47,10 @@ class DeviceWatcher(Protocol):
 
     def chime_changed(self, machine: DeviceMachine, alarm: str, *, sounds: bool) -> None:
         """A chime really began or ended."""
+        ...
+
+    def words_spoken(self, machine: DeviceMachine, words: Words) -> None:
+        """A sentence is spoken."""
         ...
 
     def light_changed(self, machine: DeviceMachine, light: Light) -> None:
@@ -327,6 +331,8 @@ class Speaker:
         """Play a tone."""
         self._machine.fuse.burn()
         self._machine.trail.note(self._machine.name, "tone", notice.tone.value)
+        if notice.words is not None:
+            self._machine.watcher.words_spoken(self._machine, notice.words)
 
     def chime(self, calls: Sequence[Call]) -> None:
         """Sound for exactly these from now on."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 from device.core.bell import BellState
 from device.core.panel import PanelStage
 from device.core.role import ButtonName, Role
-from device.core.signals import Light
+from device.core.signals import Light, Phrase
 from device.runtime import DeviceRuntime
 from doorbell.wire import AlarmKind
 from relay.core.alarm import Alarm, AlarmStage
@@ -199,6 +199,14 @@ class Story:
         told = [str(notice.body["occasion"]) for _, notice in self.village.told[self._unseen_told :]]
         self._unseen_told = len(self.village.told)
         self._must(told == list(occasions), f"the office was told {told}, not {list(occasions)}")
+
+    def said(self, device: str) -> list[tuple[Phrase, str, str]]:
+        """What a device has spoken lately: the sentence, who, and whose door."""
+        return [(words.phrase, words.who, words.label) for words in self.village.spoken.get(device, ())]
+
+    def channels(self) -> set[str]:
+        """Which channels devices have published on."""
+        return set(self.village.channels)
 
     def alarm(self, household: str, kind: AlarmKind = AlarmKind.HELP) -> Alarm:
         """The household's newest alarm of a kind, open or closed, as the database has it."""

@@ -6,14 +6,14 @@ storm adds both. Everything random comes from the seed, so a seed replays exactl
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from random import Random
 from typing import Protocol
 
 from device.core.effects import OutboxRow
 from device.core.role import ButtonName, Role
-from device.core.signals import Light
+from device.core.signals import Light, Words
 from relay.core.register import DeviceRole, Hook, Register
 from relay.ports import Batch, NoticeRow
 from sim.device_checks import DeviceChecks
@@ -24,6 +24,7 @@ from sim.relay_machine import RelayMachine
 from sim.schedule import TRAIL_LENGTH, Schedule, Trail
 from sim.truth import Truth
 
+MAX_SPOKEN = 50
 SHORTEST_PRESS_MS = 60
 """The shortest touch that the village's people make; a button has 40 ms to be seen."""
 
@@ -63,6 +64,10 @@ class Village:
         self.relay_checks = RelayChecks(self.schedule, self.truth, register)
         self.broker = SimBroker(self.schedule, self.chance("network"), self.trail)
         self.ears: Ears = _Nobody()
+        self.spoken: dict[str, deque[Words]] = {}
+        """The newest sentences that each device has spoken, oldest first."""
+        self.channels: Counter[str] = Counter()
+        """How much devices have published on each channel."""
         self.told: list[tuple[str, NoticeRow]] = []
         """Hooks that were told, oldest first."""
         self.counts: Counter[str] = Counter()
@@ -131,6 +136,7 @@ class Village:
             self.device_checks.reported(machine, payload)
         elif topic.endswith("/event"):
             self.device_checks.event_published(machine, payload)
+        self.channels["peer" if "/peer/" in topic else topic.rpartition("/")[2]] += 1
 
     def device_turned(self, machine: DeviceMachine) -> None:
         """A device's turn is done."""
@@ -139,6 +145,10 @@ class Village:
     def chime_changed(self, machine: DeviceMachine, alarm: str, *, sounds: bool) -> None:
         """A chime began or ended."""
         self.ears.chime_changed(machine, alarm, sounds=sounds)
+
+    def words_spoken(self, machine: DeviceMachine, words: Words) -> None:
+        """A device speaks."""
+        self.spoken.setdefault(machine.name, deque(maxlen=MAX_SPOKEN)).append(words)
 
     def light_changed(self, machine: DeviceMachine, light: Light) -> None:
         """A light says something else."""

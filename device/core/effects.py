@@ -1,4 +1,4 @@
-"""What the cores ask of the shell. The shell does them in this order: keep, forget, send, report, light, sound."""
+"""What the cores ask of the shell, which does it in this order: keep, forget, send, tell, report, light, sound."""
 
 from __future__ import annotations
 
@@ -47,6 +47,14 @@ class Forget:
 class Send:
     """Publish an event, with its age at this moment."""
 
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say an event to a paired device on the direct way."""
+
+    to: str
     event: Event
 
 
@@ -112,4 +120,4 @@ class Noted:
     detail: str = ""
 
 
-Effect = Keep | Forget | Send | Report | Show | Play | Chime | Tune | Ignored | Noted
+Effect = Keep | Forget | Send | Tell | Report | Show | Play | Chime | Tune | Ignored | Noted

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from device.core.bell import BellState, advance_bell, bell_light, wanted_calls, with_answers
+from device.core.bell import (
+    BellLimits,
+    BellState,
+    advance_bell,
+    bell_deadline,
+    bell_light,
+    bell_tellings,
+    wanted_calls,
+    with_answers,
+)
 from device.core.button import (
     ButtonInput,
     ButtonLimits,
@@ -26,7 +35,7 @@ from device.core.button import (
     button_deadline,
     new_button,
 )
-from device.core.effects import Chime, Effect, Ignored, Noted, OutboxRow, Report, Show, Tune
+from device.core.effects import Chime, Effect, Ignored, Noted, OutboxRow, Report, Show, Tell, Tune
 from device.core.moment import Moment
 from device.core.outbox import (
     Connected,
@@ -36,12 +45,23 @@ from device.core.outbox import (
     OutboxInput,
     OutboxState,
     Receipts,
+    RelaySpoke,
     Tick,
     advance_outbox,
+    event_of,
     new_outbox,
     outbox_deadline,
 )
-from device.core.panel import PanelLimits, PanelState, advance_panel, panel_deadline, panel_light, with_presses
+from device.core.panel import (
+    PanelLimits,
+    PanelState,
+    advance_panel,
+    panel_deadline,
+    panel_light,
+    panel_tellings,
+    with_presses,
+)
+from device.core.peer import PeerLimits, PeerState, peers_asked, peers_connected, peers_deadline, peers_due
 from device.core.role import (
     ButtonDown,
     ButtonHeld,
@@ -50,6 +70,7 @@ from device.core.role import (
     ChimeStopped,
     DesiredApplied,
     LinkChanged,
+    PeerSaid,
     Role,
     RoleInput,
     TimePassed,
@@ -65,6 +86,7 @@ class DeviceLimits:
 
     button: ButtonLimits = field(default_factory=ButtonLimits)
     panel: PanelLimits = field(default_factory=PanelLimits)
+    bell: BellLimits = field(default_factory=BellLimits)
     report_interval_s: int = 60
 
 
@@ -76,6 +98,7 @@ class DeviceState:
     role: PanelState | BellState
     outbox: OutboxState
     twin: TwinState
+    peer: PeerState = PeerState()
     faults: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     light: Light | None = None
     chime: tuple[Call, ...] = ()
@@ -118,7 +141,9 @@ class RowsFound:
     next_seq: int
 
 
-DeviceInput = RowsFound | LineInput | DesiredArrived | LinkChanged | ChimeStarted | ChimeStopped | Trouble | TimePassed
+DeviceInput = (
+    RowsFound | LineInput | DesiredArrived | PeerSaid | LinkChanged | ChimeStarted | ChimeStopped | Trouble | TimePassed
+)
 
 
 def new_device(
@@ -136,7 +161,9 @@ def new_device(
     helps = (row.id for row in held if row.type is EventType.HELP)
     return DeviceState(
         buttons=MappingProxyType({name: new_button(now_ms, active=active) for name, active in lines.items()}),
-        role=with_presses(PanelState(), helps, now_ms) if role is Role.PANEL else with_answers(BellState(), held),
+        role=with_presses(PanelState(), helps, now_ms)
+        if role is Role.PANEL
+        else with_answers(BellState(), held, now_ms),
         outbox=outbox,
         twin=TwinState(limits.report_interval_s, report_at_ms=now_ms),
     )
@@ -162,11 +189,20 @@ def advance_device(
         case DesiredArrived(desired):
             state = _desired(state, desired, turn)
         case LinkChanged(up):
-            state = replace(state, twin=link_changed(state.twin, up=up))
+            peer = peers_connected(state.peer, moment.now_ms, _peer_limits(state, limits), up=up)
+            state = replace(state, twin=link_changed(state.twin, up=up), peer=peer)
             state = _outbox(state, Connected() if up else Disconnected(), turn)
             state = _role(state, event, turn)
         case ChimeStarted() | ChimeStopped():
             state = _role(state, event, turn)
+        case PeerSaid(other):
+            if other in _peers(state):
+                state = _role(state, event, turn)
+                if isinstance(state.role, BellState):
+                    told = {answer.event_id for answer in state.role.answers if answer.panel == other}
+                    state = replace(state, peer=peers_asked(state.peer, told, moment.now_ms, limits.bell.peer))
+            else:
+                turn.effects.append(Ignored("not_a_peer", other))
         case Trouble():
             state = _trouble(state, event, turn)
         case RowsFound():
@@ -174,6 +210,7 @@ def advance_device(
         case TimePassed():
             state = _outbox(state, Tick(), turn)
             state = _role(state, event, turn)
+            state = _tell(state, turn)
             state = _report(state, turn)
     return _signal(state, turn), tuple(turn.effects)
 
@@ -181,8 +218,12 @@ def advance_device(
 def device_deadline(state: DeviceState, limits: DeviceLimits) -> int | None:
     """The monotonic ms at which ``TimePassed`` changes something; None if only an event can. Buttons are apart: they
     need a sample (``buttons_due``)."""
-    role = panel_deadline(state.role, limits.panel) if isinstance(state.role, PanelState) else None
-    deadlines = (outbox_deadline(state.outbox), report_deadline(state.twin), role)
+    role = (
+        panel_deadline(state.role, limits.panel)
+        if isinstance(state.role, PanelState)
+        else bell_deadline(state.role, limits.bell)
+    )
+    deadlines = (outbox_deadline(state.outbox), report_deadline(state.twin), peers_deadline(state.peer), role)
     return min((at for at in deadlines if at is not None), default=None)
 
 
@@ -237,6 +278,8 @@ def _desired(state: DeviceState, desired: Desired, turn: _Turn) -> DeviceState:
     if (now := (desired.settings.volume, desired.settings.language)) != before:
         turn.effects.append(Tune(*now))
     state = _outbox(replace(state, twin=twin), Receipts(desired.stored), turn)
+    if old is None or desired.rev > old.rev:
+        state = _outbox(state, RelaySpoke(), turn)
     return _role(state, DesiredApplied(desired), turn)
 
 
@@ -246,7 +289,7 @@ def _found(state: DeviceState, found: RowsFound, turn: _Turn) -> DeviceState:
     role = (
         with_presses(role, helps, turn.moment.now_ms)
         if isinstance(role, PanelState)
-        else with_answers(role, found.rows)
+        else with_answers(role, found.rows, turn.moment.now_ms)
     )
     return _outbox(replace(state, role=role), Found(found.rows, found.next_seq), turn)
 
@@ -275,7 +318,7 @@ def _role(state: DeviceState, event: RoleInput, turn: _Turn) -> DeviceState:
     if isinstance(state.role, PanelState):
         role, asked = advance_panel(state.role, event, turn.moment.now_ms, turn.limits.panel)
     else:
-        role, asked = advance_bell(state.role, event)
+        role, asked = advance_bell(state.role, event, turn.moment.now_ms, turn.limits.bell)
     state = replace(state, role=role)
     for effect in asked:
         if isinstance(effect, Happened):
@@ -289,6 +332,29 @@ def _outbox(state: DeviceState, event: OutboxInput, turn: _Turn) -> DeviceState:
     outbox, asked = advance_outbox(state.outbox, event, turn.moment)
     turn.effects.extend(asked)
     return state if outbox is state.outbox else replace(state, outbox=outbox)
+
+
+def _peers(state: DeviceState) -> tuple[str, ...]:
+    return state.twin.desired.peers if state.twin.desired is not None else ()
+
+
+def _peer_limits(state: DeviceState, limits: DeviceLimits) -> PeerLimits:
+    return limits.panel.peer if isinstance(state.role, PanelState) else limits.bell.peer
+
+
+def _tell(state: DeviceState, turn: _Turn) -> DeviceState:
+    """Say on the direct way what is due there. Only what is still in the outbox: the rest the relay has."""
+    if not state.outbox.waiting:
+        return replace(state, peer=replace(state.peer, due=())) if state.peer.due else state
+    role, peers = state.role, _peers(state)
+    tellings = panel_tellings(role, peers) if isinstance(role, PanelState) else bell_tellings(role, peers)
+    rows = {one.row.id: one.row for one in state.outbox.waiting}
+    wanted = [one for one in tellings if one.event_id in rows]
+    peer, due = peers_due(state.peer, wanted, turn.moment.now_ms, _peer_limits(state, turn.limits))
+    for telling in due:
+        said = event_of(rows[telling.event_id], turn.moment)
+        turn.effects.extend(Tell(other, said) for other in telling.to)
+    return replace(state, peer=peer)
 
 
 def _report(state: DeviceState, turn: _Turn) -> DeviceState:

@@ -23,6 +23,8 @@ from doorbell.wire.messages import FIRST_YEAR, LAST_YEAR
 RESEND_AFTER_S = (2, 4, 8, 16, 30)
 """Wire contract; the last one for ever."""
 RESEND_SPREAD = 0.2
+_PATIENT_SENDS = 2
+"""A row that was sent only once in this connection has its receipt under way."""
 _ROUND = 5
 """Sends after which a row yields to those that had fewer such rounds."""
 MAX_AGE_MS = 10 * 365 * 86_400_000
@@ -69,6 +71,12 @@ class Receipts:
 
 
 @dataclass(frozen=True, slots=True)
+class RelaySpoke:
+    """The relay has said something new: it lives. What it has not receipted goes again without waiting out its pause,
+    so that a relay that comes back hears an acceptance before it calls others."""
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The disk could not be read at start, and now it can: these lay on it."""
 
@@ -91,7 +99,7 @@ class Tick:
     """Time has passed."""
 
 
-OutboxInput = Happened | Receipts | Found | Connected | Disconnected | Tick
+OutboxInput = Happened | Receipts | RelaySpoke | Found | Connected | Disconnected | Tick
 OutboxEffect = Keep | Forget | Send | Ignored
 
 
@@ -111,6 +119,12 @@ def advance_outbox(
             state, effects = _keep(state, event, moment)
         case Receipts(ids):
             state, effects = _forget(state, frozenset(ids))
+        case RelaySpoke():
+            waiting = tuple(
+                replace(one, due_ms=min(one.due_ms, moment.now_ms)) if one.sends >= _PATIENT_SENDS else one
+                for one in state.waiting
+            )
+            state = replace(state, waiting=waiting)
         case Found(rows, next_seq):
             known = {one.row.id for one in state.waiting}
             found = tuple(Waiting(_in_calendar(row), 0, moment.now_ms) for row in rows if row.id not in known)
@@ -209,7 +223,7 @@ def _send_due(state: OutboxState, moment: Moment) -> tuple[OutboxState, list[Sen
         return state, []
     again = {one.row.id: _scheduled(one, moment) for one in due}
     state = replace(state, waiting=tuple(again.get(one.row.id, one) for one in state.waiting))
-    return state, [Send(_event(one.row, moment)) for one in due]
+    return state, [Send(event_of(one.row, moment)) for one in due]
 
 
 def _scheduled(one: Waiting, moment: Moment) -> Waiting:
@@ -218,7 +232,8 @@ def _scheduled(one: Waiting, moment: Moment) -> Waiting:
     return Waiting(one.row, one.sends + 1, moment.now_ms + wait_ms)
 
 
-def _event(row: OutboxRow, moment: Moment) -> Event:
+def event_of(row: OutboxRow, moment: Moment) -> Event:
+    """A row as it is said now, with its age at this moment."""
     return Event(
         id=row.id,
         type=row.type,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from device.core.effects import Ignored, Play
+from device.core.effects import Ignored, Play, Tell
 from device.core.outbox import Happened
-from doorbell.wire import Desired
+from doorbell.wire import Desired, Event
 
 
 class Role(StrEnum):
@@ -79,9 +79,17 @@ class ChimeStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerSaid:
+    """A paired device said this on the direct way: it happened there, whether or not a relay knows."""
+
+    other: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """Look at the deadlines."""
 
 
-RoleInput = ButtonDown | ButtonHeld | DesiredApplied | LinkChanged | ChimeStarted | ChimeStopped | TimePassed
-RoleEffect = Happened | Play | Ignored
+RoleInput = ButtonDown | ButtonHeld | DesiredApplied | LinkChanged | ChimeStarted | ChimeStopped | PeerSaid | TimePassed
+RoleEffect = Happened | Play | Tell | Ignored

@@ -5,8 +5,9 @@ everything that a relay writes, in Chinese, stays under ``MAX_PAYLOAD_BYTES`` (r
 
 Additions to the contract, all optional and ignored by readers that do not know them: ``Event.seq`` (the device's own
 rising number: tells an ``ok`` from before a press from one after it, whatever the clocks do), ``Ring.who`` and
-``Ring.mine`` (so that a volunteer need not wonder whether another has gone), ``Reported.faults``, and of ``Health``
-everything from ``undervoltage_seen`` on.
+``Ring.mine`` (so that a volunteer need not wonder whether another has gone), ``Desired.neighbours`` (who stands behind
+each peer, so that a direct ring can be spoken), ``Reported.faults``, and of ``Health`` everything from
+``undervoltage_seen`` on.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ MAX_IN_FLIGHT = 16
 MAX_RINGS = 8
 """Alarms that one bell shows at once: 680 bytes each at the longest in Chinese; the most urgent come first."""
 MAX_PEERS = 16
+"""Devices that one is paired with: the volunteers of a household, or the households of a volunteer."""
 MAX_FAULTS = 16
 """Faults that a reported may list, 110 bytes each: so many things at once do not fail on a device that still talks."""
 MAX_RINGING = 32
@@ -186,6 +188,15 @@ class Ring(WireModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
 
 
+class Neighbour(WireModel):
+    """Who stands behind a peer, as it is spoken when no relay is there to say it. To a bell: the household's label and
+    place; to a panel: the volunteer's name, and no place."""
+
+    device: DeviceId
+    label: Label
+    place: Place = ""
+
+
 class DeviceSettings(WireModel):
     """What the relay may set on a device. Absent means: the device's own default."""
 
@@ -203,6 +214,7 @@ class Desired(WireModel):
     panel: Panel | None = None
     rings: Annotated[tuple[Ring, ...], Field(max_length=MAX_RINGS)] = ()
     peers: Annotated[tuple[DeviceId, ...], Field(max_length=MAX_PEERS)] = ()
+    neighbours: Annotated[tuple[Neighbour, ...], Field(max_length=MAX_PEERS)] = ()
     settings: DeviceSettings = DeviceSettings()
 
 

@@ -15,6 +15,7 @@ from doorbell.wire import (
     AlarmKind,
     Desired,
     DeviceSettings,
+    Neighbour,
     Panel,
     PanelAlarm,
     Ring,
@@ -41,15 +42,15 @@ def desired_for(register: Register, device: Device, alarms: Iterable[Alarm], onl
                 alarm=panel_alarm(register, device.household, alarms),
                 coverage=coverage_of(register, device.household, online),
             ),
-            peers=register.volunteer_bells(device.household)[:MAX_PEERS]
-            if device.household in register.households
-            else (),
+            peers=(bells := _bells_of_household(register, device.household)),
+            neighbours=_volunteers(register, bells),
             settings=_settings(register, device),
         )
     return Desired(
         rev=0,
         rings=rings_for(register, device, alarms),
-        peers=_panels_of_volunteer(register, device)[:MAX_PEERS],
+        peers=(panels := _panels_of_volunteer(register, device)),
+        neighbours=_homes(register, panels),
         settings=_settings(register, device),
     )
 
@@ -107,9 +108,33 @@ def _holder_name(register: Register, alarm: Alarm) -> str | None:
     return person.name if person is not None else holder.person[:40]
 
 
+def _bells_of_household(register: Register, household: str) -> tuple[str, ...]:
+    return register.volunteer_bells(household)[:MAX_PEERS] if household in register.households else ()
+
+
 def _panels_of_volunteer(register: Register, bell: Device) -> tuple[str, ...]:
     homes = register.households_of_volunteer.get(bell.person or "", ())
-    return tuple(panel for home in homes for panel in register.panels_of.get(home, ()))
+    return tuple(panel for home in homes for panel in register.panels_of.get(home, ()))[:MAX_PEERS]
+
+
+def _volunteers(register: Register, bells: Iterable[str]) -> tuple[Neighbour, ...]:
+    """Who answers at these bells, by name."""
+    people = ((bell, register.people.get(register.devices[bell].person or "")) for bell in bells)
+    return tuple(
+        Neighbour.model_construct(device=bell, label=person.name, place="")
+        for bell, person in people
+        if person is not None
+    )
+
+
+def _homes(register: Register, panels: Iterable[str]) -> tuple[Neighbour, ...]:
+    """Who lives at these panels, and where."""
+    homes = ((panel, register.households.get(register.devices[panel].household or "")) for panel in panels)
+    return tuple(
+        Neighbour.model_construct(device=panel, label=home.label, place=home.place)
+        for panel, home in homes
+        if home is not None
+    )
 
 
 def _settings(register: Register, device: Device) -> DeviceSettings:
@@ -131,10 +156,14 @@ _HEAD = b'{"rev":0,"stored":[],'
 def content_of(desired: Desired) -> bytes:
     """The JSON of a desired state without ``rev`` and ``stored``: what is compared to see whether anything changed.
 
-    Rings that do not fit into a payload (labels of rare characters take four bytes each) wait like those beyond
-    ``MAX_RINGS``: a state that is too large would be refused by the bell, and no ring of it heard.
+    What does not fit into a payload is left out: first neighbours, without whom a direct ring has no name to speak,
+    then rings (labels of rare characters take four bytes each), which wait like those beyond ``MAX_RINGS``. A state
+    that is too large would be refused by the bell, and no ring of it heard.
     """
     payload = desired.model_dump_json().encode()
+    while len(payload) > MAX_CONTENT_BYTES and desired.neighbours:
+        desired = desired.model_copy(update={"neighbours": desired.neighbours[:-1]})
+        payload = desired.model_dump_json().encode()
     while len(payload) > MAX_CONTENT_BYTES and desired.rings:
         desired = desired.model_copy(update={"rings": desired.rings[:-1]})
         payload = desired.model_dump_json().encode()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from device.core.bell import Answer, BellState, advance_bell, bell_light, wanted_calls, with_answers
+from device.core import bell
+from device.core.bell import Answer, BellLimits, BellState, bell_light, wanted_calls, with_answers
 from device.core.effects import Ignored, OutboxRow, Play
 from device.core.outbox import Happened
 from device.core.role import (
@@ -19,16 +20,25 @@ from device.core.role import (
     ChimeStopped,
     DesiredApplied,
     LinkChanged,
+    RoleEffect,
     RoleInput,
     TimePassed,
 )
-from device.core.signals import Light, Tone
+from device.core.signals import Light, Phrase, Tone, Words
 from doorbell.wire import AlarmKind, ClockState, Desired, EventType, Ring, Stage
 from tests.device.doubles import ALARM, OTHER, START
 
 E1 = "01938f3c-0000-4000-8000-00000000000a"
 E2 = "01938f3c-0000-4000-8000-00000000000b"
-HEARD = Play(Tone.HEARD)
+PHRASE_OF = {EventType.ACCEPT: Phrase.GO, EventType.DECLINE: Phrase.DECLINED, EventType.DONE: Phrase.DONE}
+
+
+def heard(kind: EventType) -> Play:
+    return Play(Tone.HEARD, Words(PHRASE_OF[kind], label="柳奶奶"))
+
+
+def advance_bell(state: BellState, event: RoleInput, now_ms: int = 5_000) -> tuple[BellState, tuple[RoleEffect, ...]]:
+    return bell.advance_bell(state, event, now_ms, BellLimits())
 
 
 def ring(stage: Stage = Stage.RINGING, alarm: str = ALARM, **more: Any) -> Ring:
@@ -108,8 +118,8 @@ def test_every_state_by_every_event(before: str, what: str) -> None:
     if isinstance(event, ButtonDown | ButtonHeld):
         if sends is not None:
             kind, alarm = sends
-            assert effects == (Happened(E2, kind, event.at_ms, alarm), HEARD)
-            assert Answer(E2, kind, alarm) in after.answers
+            assert effects == (Happened(E2, kind, event.at_ms, alarm), heard(kind))
+            assert Answer(E2, kind, alarm, event.at_ms, "button-liu") in after.answers
             assert alarm not in wanted_alarms(after)
         else:
             default = {"press": "nothing_rings", "decline": "nothing_rings", "hold": "nothing_to_finish"}
@@ -125,9 +135,9 @@ def test_every_state_by_every_event(before: str, what: str) -> None:
             assert ALARM not in after.sounding
             assert effects == (() if ALARM in state.sounding else (Ignored("not_sounding", ALARM),))
         case "time":
-            assert (after, effects) == (state, ())
+            assert (replace(after, remind_ms=None), effects) == (state, ())
         case "link_up" | "link_down":
-            assert (after, effects) == (replace(state, link_up=what == "link_up"), ())
+            assert (replace(after, remind_ms=None), effects) == (replace(state, link_up=what == "link_up"), ())
         case _:
             assert effects == ()
             assert after.sounding == state.sounding  # only the player says what sounds
@@ -168,20 +178,20 @@ def test_a_hold_after_the_accept_was_released_means_done() -> None:
     state, effects = advance_bell(state, ButtonDown(ButtonName.ANSWER, 500, E2))
     assert effects == (Ignored("nothing_rings"),)
     _, effects = advance_bell(state, ButtonHeld(ButtonName.ANSWER, 3_500, E2))
-    assert effects == (Happened(E2, DONE, 3_500, ALARM), HEARD)
+    assert effects == (Happened(E2, DONE, 3_500, ALARM), heard(DONE))
 
 
 def test_an_accept_that_the_relay_does_not_call_mine_can_still_be_finished_here() -> None:
     state, _ = advance_bell(ACCEPTING, desired(ring(Stage.ACCEPTED), stored=(E1,)))
     state, _ = advance_bell(state, ButtonDown(ButtonName.ANSWER, 500, E2))
     _, effects = advance_bell(state, ButtonHeld(ButtonName.ANSWER, 3_500, E2))
-    assert effects == (Happened(E2, DONE, 3_500, ALARM), HEARD)
+    assert effects == (Happened(E2, DONE, 3_500, ALARM), heard(DONE))
 
 
 def test_answers_of_before_a_restart_are_taken_from_the_outbox() -> None:
     def row(seq: int, kind: EventType, alarm: str | None) -> OutboxRow:
         return OutboxRow(seq, f"id-{seq}", kind, START, ClockState.SYNCED, "boot", 0, alarm)
 
-    state = with_answers(UP, [row(1, ACCEPT, ALARM), row(2, EventType.FAULT, None), row(3, DECLINE, OTHER)])
-    assert state.answers == (Answer("id-1", ACCEPT, ALARM), Answer("id-3", DECLINE, OTHER))
+    state = with_answers(UP, [row(1, ACCEPT, ALARM), row(2, EventType.FAULT, None), row(3, DECLINE, OTHER)], 700)
+    assert state.answers == (Answer("id-1", ACCEPT, ALARM, 700), Answer("id-3", DECLINE, OTHER, 700))
     assert state.accepted == (ALARM,)

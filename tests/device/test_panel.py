@@ -21,7 +21,7 @@ from device.core.role import (
     RoleInput,
     TimePassed,
 )
-from device.core.signals import Light, Tone
+from device.core.signals import Light, Phrase, Tone, Words
 from doorbell.wire import Coverage, Desired, EventType, Panel, PanelAlarm, Stage
 from tests.device.doubles import ALARM, OTHER, START
 
@@ -137,7 +137,7 @@ def test_a_coming_that_was_desired_stays_while_the_link_is_down_until_a_new_pres
     assert panel_deadline(state, LIMITS) == NOW + 10_000
     state, effects = advance_panel(state, TimePassed(), NOW + 10_000, LIMITS)
     assert state.stage is PanelStage.UNREACHABLE
-    assert effects == (Play(Tone.UNREACHABLE),)
+    assert effects == (Play(Tone.UNREACHABLE, Words(Phrase.UNREACHABLE)),)
 
 
 def test_coming_ends_15_min_after_the_last_word_of_the_relay_while_the_link_is_down() -> None:
@@ -151,8 +151,8 @@ def test_coming_ends_15_min_after_the_last_word_of_the_relay_while_the_link_is_d
     assert state.stage is PanelStage.COMING
     state, effects = advance_panel(state, TimePassed(), end, LIMITS)
     assert (state.stage, panel_light(state)) == (PanelStage.UNREACHABLE, Light.UNREACHABLE)
-    assert effects == (Play(Tone.UNREACHABLE),)
-    assert panel_deadline(state, LIMITS) is None
+    assert effects == (Play(Tone.UNREACHABLE, Words(Phrase.UNREACHABLE)),)
+    assert panel_deadline(state, LIMITS) == end + 60_000  # then she is told again that it goes on trying
     state, _ = advance_panel(state, LinkChanged(up=True), end + 1, LIMITS)
     assert state.stage is PanelStage.COMING
     state, _ = advance_panel(state, desired(Stage.ACCEPTED), end + 2, LIMITS)
@@ -162,7 +162,7 @@ def test_coming_ends_15_min_after_the_last_word_of_the_relay_while_the_link_is_d
 
 def test_the_end_is_shown_for_a_while_then_rest() -> None:
     state, effects = advance_panel(STATES["arrived"], desired(None), NOW, LIMITS)
-    assert effects == (Play(Tone.CLOSED),)
+    assert effects == (Play(Tone.CLOSED, Words(Phrase.CLOSED)),)
     assert panel_deadline(state, LIMITS) == NOW + 5_000
     state, effects = advance_panel(state, TimePassed(), NOW + 5_000, LIMITS)
     assert (state.stage, effects, panel_deadline(state, LIMITS)) == (PanelStage.IDLE, (), None)

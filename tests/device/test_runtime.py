@@ -227,7 +227,7 @@ def test_a_desired_is_acknowledged_after_the_commit_and_the_receipt_is_on_disk()
         (None, b"not json", "desired_not_json"),
         (None, b'{"rev": -1}', "desired_invalid"),
         (None, b"x" * 9_000, "desired_too_large"),
-        ("doorbell/v1/west-lake/other/desired", b'{"rev": 5}', "desired_bad_topic"),
+        ("doorbell/v1/west-lake/other/desired", b'{"rev": 5}', "peer_bad_topic"),
     ],
 )
 def test_rubbish_is_acknowledged_and_counted_and_changes_nothing(

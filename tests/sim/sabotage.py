@@ -131,8 +131,8 @@ def old_promise_answers_a_new_press(patch: Patch) -> None:
     """The panel goes on saying what desired said before the press that nobody has heard of yet."""
     real = panel._stage
 
-    def stage(state: Any, now_ms: int, limits: Any) -> PanelStage:
-        return real(replace(state, unreceipted=()) if state.alarm is not None else state, now_ms, limits)
+    def stage(state: Any, pressed: Any, alarm: Any, now_ms: int, limits: Any) -> PanelStage:
+        return real(state, pressed if alarm is None else (), alarm, now_ms, limits)
 
     patch.setattr(panel, "_stage", stage)
 

@@ -9,7 +9,7 @@ import pytest
 
 from device.core.effects import OutboxRow
 from device.core.role import Role
-from device.core.signals import Light
+from device.core.signals import Light, Words
 from device.ports import OutboxStore, StoreError
 from sim.device_machine import DeviceMachine
 from sim.network import SimBroker
@@ -36,6 +36,9 @@ class Nobody:
         pass
 
     def chime_changed(self, machine: DeviceMachine, alarm: str, *, sounds: bool) -> None:
+        pass
+
+    def words_spoken(self, machine: DeviceMachine, words: Words) -> None:
         pass
 
     def light_changed(self, machine: DeviceMachine, light: Light) -> None:

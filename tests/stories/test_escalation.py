@@ -193,21 +193,6 @@ def test_a_press_survives_the_death_of_the_panel(story: Story) -> None:
     story.expect_alarms(1)
 
 
-def test_nobody_is_promised_while_the_relay_is_down_and_the_press_waits(story: Story) -> None:
-    story.relay_dies(for_s=120)
-    story.press("liu")
-    story.expect_panel("liu", "heard")
-    story.advance(seconds=12)
-    story.expect_panel("liu", "unreachable")
-    story.expect_silence()
-    story.advance(seconds=120)
-    story.expect_panel("liu", "received", "ringing")
-    story.expect_ring("bell-peng")
-    story.accept("peng")
-    story.expect_panel("liu", "coming")
-    story.expect_silence()
-
-
 def test_an_unexpected_ring_fails_a_story() -> None:
     """The harness itself: what nobody expects is an error at the next act."""
     story = Story(story_register())

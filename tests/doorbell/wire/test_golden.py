@@ -98,3 +98,4 @@ def test_the_fullest_desired_in_chinese_has_everything_and_fits() -> None:
     assert (len(desired.stored), len(desired.rings), len(desired.peers)) == (STORED_COUNT, MAX_RINGS, MAX_PEERS)
     assert all(len(ring.label) == 40 and len(ring.place) == 60 and len(ring.who or "") == 40 for ring in desired.rings)
     assert all(len(peer) == 63 for peer in desired.peers)
+    assert not desired.neighbours  # they yield to rings: tests/relay/core/test_desired.py
