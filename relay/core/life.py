@@ -192,6 +192,9 @@ def _accepted(alarm: Alarm, event: Accepted, now: datetime) -> Advance:
     due_at = event.at + timedelta(seconds=alarm.policy.arrive_wait_s)
     helper = Helper(event.person, event.device, event.at)
     others = tuple(h for h in alarm.helpers if h.person != event.person)[1 - MAX_HELPERS :]
+    if event.device not in alarm.called:
+        # The panel has rung it directly: from now on it shows this alarm as any bell that was called.
+        alarm = replace(alarm, called=(*alarm.called, event.device))
     if due_at <= now:
         # Said long ago and heard only now: to show "coming" would be a guess.
         late = replace(alarm, helpers=(*others, replace(helper, state=HelperState.LATE)))
