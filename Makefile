@@ -45,8 +45,8 @@ test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker
 	@$(BIN)/pytest -q -n 4 -m slow $(ARGS)
 
 .PHONY: test-deps
-test-deps: ## Debian packages that only tests need: a second broker, a real player
-	@tools/apt.sh mosquitto alsa-utils
+test-deps: ## Debian packages that only tests need: a second broker, a real player, file systems to spoil
+	@tools/apt.sh mosquitto alsa-utils e2fsprogs mount
 
 .PHONY: format
 format: setup ## write the format that check wants

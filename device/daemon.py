@@ -18,7 +18,7 @@ from device.adapters.clock import SystemClock
 from device.adapters.control import ControlServer, State
 from device.adapters.gpio import GpioPins, open_factory
 from device.adapters.health import SystemHealth
-from device.adapters.outbox import SqliteOutbox
+from device.adapters.outbox import SqliteOutbox, make_state_dir
 from device.adapters.sound import Speaker
 from device.loop import Inbox, run_device
 from device.ports import Ports, UnavailableError
@@ -115,7 +115,7 @@ def _give_memory_back() -> None:
 def _own_state_dir(state_dir: Path, stack: ExitStack) -> None:
     """Two daemons with one outbox would send each event twice and forget each other's."""
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        make_state_dir(state_dir)
         lock = stack.enter_context((state_dir / "lock").open("w"))
     except OSError as error:
         # A press must go out even from a Pi whose card has turned read-only: then nobody else can write either.

@@ -264,13 +264,13 @@ class DeviceRuntime:
         if trouble is None:
             return
         told: list[Effect] = []
-        self._advance(trouble, moment, told)
         if trouble.cleared and not self._saver.loaded:
             stored, aside = self._saver.load(moment.now_ms)
             if stored is not None:
                 self._advance(RowsFound(stored.rows, stored.next_seq), moment, told)
             if aside is not None:
                 self._advance(aside, moment, told)
+        self._advance(trouble, moment, told)  # last: it overtakes a row that was just found
         self._saver.gather(told)
         effects.extend(told)
 

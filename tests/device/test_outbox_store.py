@@ -14,28 +14,43 @@ from pathlib import Path
 
 import pytest
 
-from device.adapters.outbox import MAX_SET_ASIDE, SqliteOutbox
+from device.adapters.outbox import MAX_SET_ASIDE, SqliteOutbox, make_state_dir, read_copy
 from device.core.effects import OutboxRow
-from device.ports import OutboxStore, StoreError
+from device.ports import OutboxStore, StoredOutbox, StoreError
 from doorbell.wire import ClockState, EventType
 from tests.device.doubles import ALARM, START, MemoryStore
 
 Reopen = Callable[[], OutboxStore]
 
 
+def id_of(seq: int) -> str:
+    return f"00000000-0000-4000-8000-{max(seq, 0):012x}"
+
+
 def row(seq: int, kind: EventType = EventType.HELP, **more: object) -> OutboxRow:
     fields = {"alarm": None, "detail": None, **more}
-    return OutboxRow(seq, f"id-{seq}", kind, START, ClockState.SYNCED, "boot-1", 5_000 + seq, **fields)  # type: ignore[arg-type]
+    return OutboxRow(seq, id_of(seq), kind, START, ClockState.SYNCED, "boot-1", 5_000 + seq, **fields)  # type: ignore[arg-type]
+
+
+def found(path: Path) -> StoredOutbox:
+    """What a process started now would find; it ends at once, and lets the file go."""
+    store = SqliteOutbox(path)
+    try:
+        return store.load()
+    finally:
+        store.close()
 
 
 @pytest.fixture(params=["sqlite", "memory"])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
     """Each call is a new process that opens the same outbox."""
-    memory, opened = MemoryStore(), []
+    memory, opened = MemoryStore(), list[SqliteOutbox]()
 
     def open_again() -> OutboxStore:
         if request.param == "memory":
             return memory
+        for store in opened:
+            store.close()
         opened.append(SqliteOutbox(tmp_path / "outbox.sqlite3"))
         return opened[-1]
 
@@ -64,7 +79,7 @@ def test_what_is_committed_is_there_again_in_every_field_and_in_order(reopen: Re
 def test_numbers_are_not_used_again_after_rows_are_deleted(reopen: Reopen) -> None:
     store = reopen()
     store.commit((row(7), row(8)), ())
-    store.commit((), ("id-7", "id-8"))
+    store.commit((), (id_of(7), id_of(8)))
     stored = reopen().load()
     assert (stored.rows, stored.next_seq) == ((), 9)
 
@@ -73,7 +88,7 @@ def test_the_same_row_again_and_an_unknown_id_are_no_error(reopen: Reopen) -> No
     store = reopen()
     store.commit((row(1),), ("nobody",))
     store.commit((row(1),), ())
-    assert [one.id for one in reopen().load().rows] == ["id-1"]
+    assert [one.id for one in reopen().load().rows] == [id_of(1)]
 
 
 def test_another_event_under_a_number_that_is_taken_is_refused_and_not_swallowed(tmp_path: Path) -> None:
@@ -114,7 +129,7 @@ def test_a_corrupt_file_is_set_aside_and_a_new_one_works(tmp_path: Path, damage:
     assert (tmp_path / "outbox.sqlite3.corrupt-1").exists()
     store.commit((row(5),), ())
     store.close()
-    again = SqliteOutbox(path).load()
+    again = found(path)
     assert again.trouble is None
     assert row(5) in again.rows
 
@@ -128,9 +143,117 @@ def test_rows_before_the_damage_are_saved(tmp_path: Path) -> None:
     connection.execute("INSERT INTO event VALUES (3, 'x', 'no such type', 'y', 'z', 'b', 1, NULL, NULL)")
     connection.commit()
     connection.close()
-    stored = SqliteOutbox(path).load()
+    stored = found(path)
     assert stored.rows == (row(1), row(2))
     assert stored.next_seq == 3
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("id", "no id"),
+        ("at", "2026-11-23T06:43:00"),
+        ("at", "yesterday"),
+        ("clock", "?"),
+        ("alarm", "x"),
+        ("detail", "[]"),
+    ],
+)
+def test_a_press_that_cannot_be_read_any_more_is_still_a_press(tmp_path: Path, column: str, value: str) -> None:
+    """It used to end the process at every start."""
+    path = tmp_path / "outbox.sqlite3"
+    store = SqliteOutbox(path)
+    store.commit((row(1), row(2, EventType.OK), row(3)), ())
+    store.close()
+    connection = sqlite3.connect(path)
+    for seq in (1, 2):
+        spoilt = f"{value} {seq}" if column == "id" else value
+        connection.execute(f"UPDATE event SET {column} = ? WHERE seq = ?", (spoilt, seq))  # noqa: S608 - names of ours
+    connection.commit()
+    connection.close()
+    stored = found(path)
+    mended, kept = stored.rows
+    assert kept == row(3)
+    assert (mended.seq, mended.type, mended.clock) == (1, EventType.HELP, ClockState.UNSYNCED)
+    assert stored.trouble is not None
+    again = found(path)
+    assert (again.rows, again.trouble) == (stored.rows, None)
+
+
+class _Cut(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("renames", range(4))
+def test_a_power_cut_between_any_two_renames_of_the_set_aside_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    path = tmp_path / "outbox.sqlite3"
+    store = SqliteOutbox(path)
+    store.commit((row(1), row(2)), ())
+    store.close()
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO event VALUES (3, 'x', 'no such type', 'y', 'z', 'b', 1, NULL, NULL)")
+    connection.commit()
+    connection.close()
+    left, rename = [renames], Path.replace
+
+    def cut(one: Path, other: Path) -> Path:
+        if left[0] == 0:
+            raise _Cut
+        left[0] -= 1
+        return rename(one, other)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", cut)
+        try:
+            found(path)
+        except _Cut:
+            cut_short = True
+        else:
+            cut_short = False
+    assert cut_short is (renames < 3)
+    stored = found(path)
+    assert stored.rows == (row(1), row(2))
+    again = found(path)
+    assert (again.rows, again.trouble) == (stored.rows, None)
+    assert not list(tmp_path.glob("*.new*"))
+
+
+@pytest.mark.parametrize("lost", ["nothing", "file", "log"])
+def test_a_corrupt_files_log_is_never_played_into_the_new_file(tmp_path: Path, lost: str) -> None:
+    """The power went at any moment of putting the new file in place."""
+    path, old, new = (tmp_path / name for name in ("outbox.sqlite3", "old", "outbox.sqlite3.new"))
+    store = SqliteOutbox(old)
+    store.commit((row(1), row(2)), ())
+    for suffix in ("", "-wal"):
+        shutil.copyfile(f"{old}{suffix}", f"{path}{suffix}")
+    store.close()
+    store = SqliteOutbox(new)
+    store.commit((row(7),), ())
+    store.close()
+    if lost != "nothing":
+        Path(f"{path}{'-wal' if lost == 'log' else ''}").unlink()
+    stored = found(path)
+    assert (stored.rows, stored.next_seq, stored.trouble) == ((row(7),), 8, None)
+    assert not new.exists()
+
+
+def test_every_directory_that_is_made_is_known_to_the_disk_of_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def note(fd: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    make_state_dir(tmp_path / "lib" / "doorbell")
+    assert synced == [tmp_path, tmp_path / "lib"]
+    make_state_dir(tmp_path / "lib" / "doorbell")
+    assert synced == [tmp_path, tmp_path / "lib"]
 
 
 def test_set_aside_files_do_not_fill_the_disk(tmp_path: Path) -> None:
@@ -147,14 +270,15 @@ def test_a_disk_that_refuses_is_a_store_error_with_nothing_done_and_works_again_
     path = tmp_path / "outbox.sqlite3"
     store = SqliteOutbox(path)
     store.commit((row(1),), ())
+    store.close()
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreError, match="locked"):
-        store.commit((row(2),), ("id-1",))
+        store.commit((row(2),), (id_of(1),))
     other.execute("ROLLBACK")
     other.close()
     store.commit((row(3),), ())
-    assert [one.id for one in store.load().rows] == ["id-1", "id-3"]
+    assert [one.id for one in store.load().rows] == [id_of(1), id_of(3)]
     store.close()
 
 
@@ -165,6 +289,23 @@ def test_a_directory_that_is_missing_is_a_store_error_until_it_is_there(tmp_path
     (tmp_path / "gone").mkdir()
     assert store.load().rows == ()
     store.close()
+
+
+def test_an_outbox_is_read_beside_its_owner_log_and_all(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite3"
+    store = SqliteOutbox(path)
+    store.commit((row(1),), ())
+    store.commit((row(2),), (id_of(1),))
+    assert read_copy(path).rows == (row(2),)
+    store.commit((row(3),), ())
+    store.close()
+    assert read_copy(path).rows == (row(2), row(3))
+    assert read_copy(path).next_seq == 4
+    for bad in (tmp_path / "none", path.with_name("rubbish")):
+        with pytest.raises(StoreError, match=bad.name):
+            read_copy(bad)
+        bad.with_name("rubbish").write_bytes(b"rubbish" * 999)
+    assert not (tmp_path / "none").exists()
 
 
 _WRITER = """
@@ -197,6 +338,6 @@ def test_every_commit_that_returned_survives_kill_9(tmp_path: Path) -> None:
     copy.mkdir()
     for file in tmp_path.glob("outbox.sqlite3*"):
         shutil.copy(file, copy)
-    stored = SqliteOutbox(copy / "outbox.sqlite3").load()
+    stored = found(copy / "outbox.sqlite3")
     assert stored.trouble is None
     assert {one.seq for one in stored.rows} >= set(told)
