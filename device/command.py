@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from device.core.signals import Colour
+from device.options import add_selftest_options
 from device.ports import UnavailableError
 from device.settings import DaemonSettings
 from device.texts import text
@@ -35,6 +36,8 @@ _EXAMPLES = """
   doorbell-device pins up help --socket var/panel/pins.sock
   doorbell-device pins state --json --socket var/panel/pins.sock
   doorbell-device pins watch --socket var/panel/pins.sock
+  doorbell-device selftest --config panel.toml
+  doorbell-device selftest --config panel.toml --wait 900 --json
 """
 
 
@@ -55,6 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
                 _check(options.config)
             case "lights-off":
                 _lights_off(options)
+            case "selftest":
+                from device.doctor.daily import run_selftest  # noqa: PLC0415 - not for the daemon's memory
+
+                return run_selftest(options)
             case _:
                 _pins(options)
     except SetupError as error:
@@ -76,13 +83,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doorbell-device", description=text("about"), epilog=_examples(), formatter_class=raw
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run | check | lights-off | pins")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="run | check | selftest | lights-off | pins"
+    )
 
-    def add(to: Any, path: str, *aliases: str) -> argparse.ArgumentParser:
+    def add(to: Any, path: str, *aliases: str, note: str = "") -> argparse.ArgumentParser:
         name = path.rsplit(maxsplit=1)[-1]
         words = text(name)
+        described = "\n\n".join(filter(None, (words, note)))
         added: argparse.ArgumentParser = to.add_parser(
-            name, aliases=aliases, help=words, description=words, epilog=_examples(path), formatter_class=raw
+            name, aliases=aliases, help=words, description=described, epilog=_examples(path), formatter_class=raw
         )
         return added
 
@@ -99,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     off = add(commands, "lights-off")
     off.add_argument("--config", type=Path, required=True, metavar="FILE", help=text("config"))
     off.add_argument("--pins", choices=("real", "mock"), default="real", help=text("pins_kind"))
+
+    selftest = add(commands, "selftest", note=text("selftest_exit"))
+    add_selftest_options(selftest)
 
     pins = add(commands, "pins")
     moves = pins.add_subparsers(dest="move", required=True, metavar="press | hold | down | up | state | watch")
@@ -119,13 +132,11 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> ExitCode:
     settings = load_settings(DaemonSettings, options.config)
     mock = options.pins == "mock"
-    if options.control is not None and not mock:
-        raise SetupError(text("control_needs_mock"))
     configure_logs(options.log_format or settings.logs.format, options.log_level or settings.logs.level)
     # Imported here: the other commands need no pins, and answer in a quarter of the time without.
     from device.daemon import run_daemon  # noqa: PLC0415
 
-    control = (options.control or settings.state_dir / "pins.sock") if mock else None
+    control = options.control or settings.control_socket(mock=mock)
     try:
         return run_daemon(settings, mock=mock, control=control)
     except (SetupError, UnavailableError):
@@ -209,18 +220,21 @@ def _lights_off(options: argparse.Namespace) -> None:
 
 def _pins(options: argparse.Namespace) -> None:
     # Imported here for the same reason as the daemon.
-    from device.adapters.control import ask  # noqa: PLC0415
+    from device.adapters.control import REAL_PINS, ControlError, ask  # noqa: PLC0415
 
     request: dict[str, Any] = {"do": "press" if options.move == "hold" else options.move}
     if "pin" in options:
         request["pin"] = options.pin
     if "ms" in options:
         request["ms"] = options.ms
-    for answer in ask(options.socket, request):
-        if options.json:
-            print(json.dumps(answer, ensure_ascii=False), flush=True)
-        elif "stage" in answer:
-            print(_state_text(answer, whole=options.move == "state"), flush=True)
+    try:
+        for answer in ask(options.socket, request):
+            if options.json:
+                print(json.dumps(answer, ensure_ascii=False), flush=True)
+            elif "stage" in answer:
+                print(_state_text(answer, whole=options.move == "state"), flush=True)
+    except ControlError as error:
+        raise SetupError(text(REAL_PINS)) from None if error.reason == REAL_PINS else error
 
 
 def _word(name: str | None) -> str:

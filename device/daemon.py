@@ -5,28 +5,25 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import random
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from device.adapters.clock import SystemClock
-from device.adapters.control import ControlServer, State
 from device.adapters.gpio import GpioPins, open_factory
 from device.adapters.health import SystemHealth
 from device.adapters.outbox import SqliteOutbox, make_state_dir
 from device.adapters.sound import Speaker
+from device.controlling import serve_control
 from device.loop import Inbox, run_device
 from device.ports import Ports, UnavailableError
 from device.runtime import DeviceRuntime, RuntimeSettings
 from device.settings import DaemonSettings
 from doorbell.mqtt import MqttLink
 from doorbell.service import ExitCode, ServiceNotifier, on_stop_signals
-from doorbell.wire import Channel, Topics, format_time
+from doorbell.wire import Channel, Topics
 
 _STOP_LINK_S = 3.0
 """How long saying ``offline`` may take; after it the last will says it."""
@@ -34,8 +31,8 @@ _STOP_LINK_S = 3.0
 _log = structlog.get_logger("device.daemon")
 
 
-def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path | None) -> ExitCode:
-    """Run a device until SIGTERM or SIGINT. ``control``: the socket of the control line, for mock pins only.
+def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path) -> ExitCode:
+    """Run a device until SIGTERM or SIGINT. ``control``: the socket of the control line.
 
     Raises ``SetupError`` if a path or a certificate cannot be used, ``UnavailableError`` if the pins or the state
     directory cannot be had now.
@@ -53,7 +50,8 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path | None) ->
             now_ms=clock.monotonic_ms,
         )
         stack.callback(pins.close)
-        store = SqliteOutbox(settings.state_dir / "outbox.sqlite3")
+        outbox = settings.state_dir / "outbox.sqlite3"
+        store = SqliteOutbox(outbox)
         stack.callback(store.close)
         speaker = _speaker(settings, pins, inbox)
         stack.callback(speaker.close)
@@ -78,7 +76,18 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path | None) ->
                 chance=random.SystemRandom(),
             ),
         )
-        tell = _control(control, pins, runtime, clock, stack)
+        tell = serve_control(
+            control,
+            stack,
+            mock=mock,
+            runtime=runtime,
+            inbox=inbox,
+            pins=pins,
+            speaker=speaker,
+            clock=clock,
+            state_dir=settings.state_dir,
+            outbox=outbox,
+        )
         speaker.start()
         link.start()
         stack.callback(link.stop, _STOP_LINK_S)
@@ -151,26 +160,3 @@ def _link(settings: DaemonSettings, inbox: Inbox) -> MqttLink:
         clean_session=True,
         presence_topic=topics.of(settings.community, settings.device, Channel.ONLINE),
     )
-
-
-def _control(
-    path: Path | None, pins: GpioPins, runtime: DeviceRuntime, clock: SystemClock, stack: ExitStack
-) -> Callable[[], None]:
-    """The control line if one is asked for; returns what tells it the state after a turn."""
-    if path is None:
-        return lambda: None
-
-    def complete(state: State) -> State:
-        return {**state, "light_lit": pins.light_lit(), "pins": pins.levels()}
-
-    def drive(pin: Any, active: bool) -> None:
-        pins.drive(pin, active=active)
-
-    server = ControlServer(path, pins=tuple(pins.fitted()), drive=drive, complete=complete)
-    stack.callback(server.close)
-
-    def tell() -> None:
-        state: State = {**asdict(runtime.snapshot()), "at": format_time(clock.wall()), "mono_ms": clock.monotonic_ms()}
-        server.update(state)
-
-    return tell

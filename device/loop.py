@@ -9,7 +9,7 @@ from enum import Enum
 
 import structlog
 
-from device.core.machine import Trouble
+from device.core.machine import Proof, Trouble
 from device.core.role import ChimeStarted, ChimeStopped
 from device.ports import Clock, PinEdge, RuntimeInput
 from device.runtime import DeviceRuntime
@@ -62,6 +62,10 @@ class Inbox:
     def put_sound(self, event: ChimeStarted | ChimeStopped | Trouble) -> None:
         """From the speaker's thread: a few for each order of ours, so it needs no bound."""
         self._queue.put(event)
+
+    def put_proof(self, proof: Proof) -> None:
+        """From the self-test's thread: two for each, one self-test at a time, so it needs no bound."""
+        self._queue.put(proof)
 
     def stop(self) -> None:
         """From a signal handler, or wherever the end is decided."""

@@ -13,7 +13,7 @@ from random import Random
 from typing import Protocol
 
 from device.core.effects import OutboxRow, Play
-from device.core.machine import Trouble
+from device.core.machine import Proof, Trouble
 from device.core.role import ButtonName, ChimeStarted, ChimeStopped
 from device.core.signals import Call, Light
 from doorbell.errors import DoorbellError
@@ -30,8 +30,8 @@ class PinEdge:
     at_ms: int
 
 
-RuntimeInput = LinkEvent | PinEdge | ChimeStarted | ChimeStopped | Trouble
-"""What may be put into the queue: the link's events, edges, and what the sound adapter tells."""
+RuntimeInput = LinkEvent | PinEdge | ChimeStarted | ChimeStopped | Trouble | Proof
+"""What may be put into the queue: the link's events, edges, what the sound adapter tells, and proofs."""
 
 
 class StoreError(DoorbellError, OSError):

@@ -23,6 +23,7 @@ from device.core.machine import (
     DeviceInput,
     DeviceLimits,
     LineInput,
+    Proof,
     RowsFound,
     Trouble,
     advance_device,
@@ -186,7 +187,7 @@ class DeviceRuntime:
                 deliveries.append(item)
                 if (told := self._read(item)) is not None:
                     self._advance(told, moment, effects)
-            case ChimeStarted() | ChimeStopped() | Trouble():
+            case ChimeStarted() | ChimeStopped() | Trouble() | Proof():
                 self._advance(item, moment, effects)
 
     def _read(self, delivery: Delivery) -> DesiredArrived | PeerSaid | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -17,6 +18,9 @@ from device.wiring import Wiring
 from doorbell.ids import CommunityId, DeviceId
 from doorbell.logs import LogFormat, LogLevel
 from doorbell.settings import FilePathSetting, MqttSettings, Settings
+
+CONTROL_SOCKET = Path("/run/doorbell-device/control.sock")
+"""Where the control line of real pins is: the unit's RuntimeDirectory."""
 
 DEFAULT_PLAYER = ("aplay", "-q", "-N")
 """``-N``: a sound device that another program holds is an error at once, not a wait without end."""
@@ -74,6 +78,9 @@ class DaemonSettings(Settings):
     role: Role
     state_dir: FilePathSetting
     """Where outbox and rendered sounds live; made if it is missing."""
+    control: FilePathSetting | None = None
+    """The control socket, at which ``doorbell-device selftest`` and ``doctor`` ask; None: ``CONTROL_SOCKET``, and on
+    mock pins ``pins.sock`` in ``state_dir``."""
     report_interval_s: Annotated[int, Field(ge=5, le=3_600)] = 60
     unreachable_s: Annotated[int, Field(ge=3, le=60)] = 10
     """How long a panel waits for a receipt before it says that it reaches nobody yet."""
@@ -98,6 +105,10 @@ class DaemonSettings(Settings):
     def light_colours(self) -> dict[Light, Colour]:
         """The colour of every light, for a light that has several lamps."""
         return LIGHT_COLOURS | self.colours
+
+    def control_socket(self, *, mock: bool) -> Path:
+        """Where the daemon listens for questions."""
+        return self.control or (self.state_dir / "pins.sock" if mock else CONTROL_SOCKET)
 
     def limits(self) -> DeviceLimits:
         """The core's thresholds."""

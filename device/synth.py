@@ -39,11 +39,14 @@ class Clip(StrEnum):
     """A sound that is no stage's tone."""
 
     CHIME = "chime"
+    SILENCE = "silence"
+    """All zeros: proves that the sound device opens and plays, without a sound."""
 
 
 _DING_DONG = (Note(E5, 0.45), Note(C5, 0.75, 3.0))
 _SCORES: dict[Clip | Tone, tuple[Note, ...]] = {
     Clip.CHIME: (*_DING_DONG * 3, Note(0.0, 1.2)),
+    Clip.SILENCE: (Note(0.0, 0.5),),
     Tone.HEARD: (Note(C6, 0.18, 12.0),),
     Tone.RECEIVED: (Note(C5, 0.16, 8.0), Note(E5, 0.3, 8.0)),
     Tone.RINGING: (Note(E5, 0.3), Note(C5, 0.5)),

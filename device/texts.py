@@ -19,8 +19,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "all_off": ("灯和蜂鸣器已关", "light and buzzer are off"),
     "pins": (
-        "对模拟引脚运行的设备：按键、看灯",
-        "press the pins and read the lights of a device that runs on mock pins",
+        "看运行中的设备的灯和按钮；模拟引脚还可以按",
+        "read the light and the buttons of a running device; press them if they are mock pins",
     ),
     "config": ("设置文件（TOML）", "the settings file (TOML)"),
     "pins_kind": (
@@ -28,8 +28,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "real: a Raspberry Pi's pins; mock: no Pi, press through the control socket",
     ),
     "control": (
-        "控制口（Unix 套接字）；默认：state_dir 里的 pins.sock；只用于 --pins mock",
-        "the control socket; default: pins.sock in state_dir; with --pins mock only",
+        "控制口（Unix 套接字）；默认见设置文件里的 control",
+        "the control socket; default: see control in the settings file",
     ),
     "log_format": ("日志格式，优先于设置文件", "format of the log, before what the settings file says"),
     "log_level": ("日志级别，优先于设置文件", "level of the log, before what the settings file says"),
@@ -43,7 +43,30 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "pin": ("按钮：help、ok（面板），answer、decline（门铃）", "the button: help, ok (panel), answer, decline (bell)"),
     "ms": ("按多久，毫秒", "for how long, in milliseconds"),
     "json": ("每行一个 JSON 对象", "one JSON object a line"),
-    "control_needs_mock": ("--control 只能与 --pins mock 一起用", "--control works with --pins mock only"),
+    "real_pins": (
+        "这台设备用的是真的引脚，只有手指能按；要从这里按，请用 --pins mock 启动",
+        "this device has real pins, which only a finger can press; to press from here, start it with --pins mock",
+    ),
+    "selftest": (
+        "让运行中的设备不出声地检查自己，把结果告诉中继",
+        "have the running device prove itself without a sound, and tell the relay",
+    ),
+    "selftest_exit": (
+        "退出码：0 都好，1 有警告，3 有故障，69 没有检查成（设备没运行，或有警报）",
+        "Exit code: 0 all well, 1 warnings, 3 failures, 69 nothing was proven (no device runs, or an alarm is open)",
+    ),
+    "receipt_s": ("等中继的回执多少秒", "seconds to wait for the relay's receipt"),
+    "wait_s": ("有警报时等多少秒", "seconds to wait while an alarm is open"),
+    "json_document": ("输出一个 JSON 文档", "print one JSON document"),
+    "out_of_range": ("{name}：{least} 到 {most}", "{name}: {least} to {most}"),
+    "no_daemon": (
+        "设备 {device} 没有运行，没有检查；先启动：sudo systemctl start doorbell-device",
+        "the device {device} does not run, so nothing was proven; start it: sudo systemctl start doorbell-device",
+    ),
+    "selftest_busy": (
+        "设备正忙（{stage}），没有检查；等警报结束，或加 --wait 秒数",
+        "the device is busy ({stage}), so nothing was proven; wait until it is over, or add --wait SECONDS",
+    ),
     "good": ("设置正确", "The settings are right"),
     "device": ("设备", "device"),
     "role": ("角色", "role"),

@@ -1,9 +1,13 @@
-"""The control line of a device on mock pins: a Unix socket, one JSON object a line, both ways.
+"""The control line of a device: a Unix socket, one JSON object a line, both ways.
 
-Requests: ``{"do": "press", "pin": "help", "ms": 150}`` (down, then up; answered when it is up), ``{"do": "down", "pin":
-...}``, ``{"do": "up", "pin": ...}``, ``{"do": "state"}``, ``{"do": "watch"}`` (the state now, and again after every
-change, until the client goes). Answers: ``{"ok": true, ...}`` or ``{"ok": false, "error": "..."}``; a state carries
-``at`` (wall clock) and ``mono_ms``. Whoever may open the socket may press: it is made for its owner only.
+Requests: ``{"do": "state"}``, ``{"do": "watch"}`` (the state now, and again after every change, until the client goes)
+and what the daemon answers besides (``selftest``). On mock pins also ``{"do": "press", "pin": "help", "ms": 150}``
+(down, then up; answered when it is up), ``{"do": "down", "pin": ...}``, ``{"do": "up", "pin": ...}``. Answers: ``{"ok":
+true, ...}`` or ``{"ok": false, "error": "..."}`` with a ``reason`` where a program may want to know it; a state carries
+``at`` (wall clock) and ``mono_ms``.
+
+On mock pins whoever may open the socket may press: it is made for its owner only. On real pins nothing that is asked
+here can press or move a line: a ``help`` that no finger has pressed must not exist. Its group may ask there.
 """
 
 from __future__ import annotations
@@ -13,9 +17,10 @@ import queue
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -37,15 +42,32 @@ _LOOK_S = 1.0
 _MAX_SOCKET_PATH = 107
 """sun_path of unix(7), without its zero byte."""
 
+REAL_PINS = "real_pins"
+"""Why a press is refused where a finger must do it."""
+
 State = dict[str, Any]
 
 _log = structlog.get_logger("device.control")
 
 
+class ControlError(SetupError):
+    """Nobody answers, or what was asked is refused.
+
+    ``reason``: ``nobody`` (no daemon listens there), ``forbidden`` (this user may not ask), ``silent`` (no answer in
+    time), ``refused``, or the daemon's own word such as ``real_pins``.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class ControlServer:
     """Serves the control line on threads of its own.
 
-    ``drive(pin, active)`` moves a line. ``complete(state)`` adds to the state of the last turn what is read live.
+    ``drive(pin, active)`` moves a line; None on real pins, where presses are refused. ``complete(state)`` adds to the
+    state of the last turn what is read live. ``asks``: further requests by their ``do``, each answered on the asking
+    client's thread; a ``ValueError`` is a refusal. ``mode``: who may open the socket.
     Raises ``SetupError`` if the path cannot be used, ``UnavailableError`` if another daemon listens there.
     """
 
@@ -54,14 +76,17 @@ class ControlServer:
         path: Path,
         *,
         pins: tuple[ButtonName, ...],
-        drive: Callable[[ButtonName, bool], None],
+        drive: Callable[[ButtonName, bool], None] | None,
         complete: Callable[[State], State],
+        asks: Mapping[str, Callable[[State], State]] = MappingProxyType({}),
+        mode: int = 0o600,
     ) -> None:
         _clear(path)
         self._path = path
         self._pins = {name.value: name for name in pins}
         self._drive = drive
         self._complete = complete
+        self._asks = dict(asks)
         self._lock = threading.Lock()
         self._state: State = {}
         self._watchers: list[queue.Queue[State | None]] = []
@@ -85,11 +110,14 @@ class ControlServer:
             block_on_close = False
             request_queue_size = MAX_CLIENTS
 
+            def handle_error(self, _request: Any, _address: Any) -> None:
+                _log.exception("control.failed")  # ours; its client sees the conversation end
+
         try:
             self._server = Server(str(path), Handler)
         except OSError as error:
             raise SetupError(f"{path}: cannot listen there: {error.strerror}") from None
-        path.chmod(0o600)
+        path.chmod(mode)
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
         self._thread.start()
 
@@ -143,12 +171,19 @@ class ControlServer:
                     yield from self._watch(connection)
                 case "press" | "down" | "up" as what:
                     yield self._move(what, request)
+                case str(other) if other in self._asks:
+                    yield {"ok": True, **self._asks[other](request)}
                 case other:
-                    raise PeerError("invalid", f"do: {other!r} is none of press, down, up, state, watch")
+                    known = ", ".join(("press", "down", "up", "state", "watch", *self._asks))
+                    raise PeerError("invalid", f"do: {other!r} is none of {known}")
+        except PeerError as error:
+            yield {"ok": False, "reason": error.reason, "error": str(error)[:300]}
         except (ValueError, RecursionError) as error:
             yield {"ok": False, "error": str(error)[:300]}
 
     def _move(self, what: str, request: dict[str, Any]) -> State:
+        if self._drive is None:
+            raise PeerError(REAL_PINS, "these are real pins, and only a finger presses them")
         pin = self._pins.get(str(request.get("pin")))
         if pin is None:
             raise PeerError("invalid", f"pin: {request.get('pin')!r} is none of {', '.join(self._pins)}")
@@ -192,27 +227,36 @@ class ControlServer:
         return self._complete(state)
 
 
-def ask(path: Path, request: State) -> Iterator[State]:
+def ask(path: Path, request: State, *, within_s: float | None = None) -> Iterator[State]:
     """The client's half: send one request, yield the answers (one, or for ``watch`` until the daemon ends).
 
-    Raises ``SetupError`` if nobody listens at ``path`` or the answer is a refusal.
+    ``within_s``: how long each answer may take; None: for ever. Raises ``ControlError`` if nobody answers at ``path``
+    or the answer is a refusal.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(within_s)
         try:
             sock.connect(str(path))
+        except PermissionError as error:
+            raise ControlError("forbidden", f"{path}: {error.strerror}; ask as root, or as the device's user") from None
         except OSError as error:
-            raise SetupError(
-                f"{path}: {error.strerror or error}; is the device running with --pins mock and this control socket?"
-            ) from None
-        sock.sendall(_line(request))
-        with sock.makefile("rb") as lines:
-            for line in lines:
-                answer: State = json.loads(line)
-                if not answer.pop("ok", False):
-                    raise SetupError(str(answer.get("error", "refused")))
-                yield answer
-                if request.get("do") != "watch":
-                    return
+            why = error.strerror or error
+            raise ControlError("nobody", f"{path}: {why}; is the device running, with this control socket?") from None
+        try:
+            sock.sendall(_line(request))
+            with sock.makefile("rb") as lines:
+                for line in lines:
+                    answer: State = json.loads(line)
+                    if not answer.pop("ok", False):
+                        reason = str(answer.get("reason", "refused"))
+                        raise ControlError(reason, str(answer.get("error", "refused")))
+                    yield answer
+                    if request.get("do") != "watch":
+                        return
+        except TimeoutError:
+            raise ControlError("silent", f"{path}: no answer within {within_s:g} s") from None
+    if request.get("do") != "watch":
+        raise ControlError("silent", f"{path}: the device ended the conversation; its log says why")
 
 
 def _has_gone(connection: socket.socket) -> bool:

@@ -10,14 +10,14 @@ end proves it, and the buzzer sounds until then.
 from __future__ import annotations
 
 import os
-import shutil
-import signal
+import queue
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 
 import structlog
@@ -27,23 +27,35 @@ from device.core.effects import Play
 from device.core.machine import Trouble
 from device.core.role import ChimeStarted, ChimeStopped
 from device.core.signals import Call, Tone
+from device.player import dies_with_us, kill_player, words_of_player
 from device.synth import BEEPS, BUZZER_CHIME, Clip, length_s, render, size_bytes
 
 SoundEvent = ChimeStarted | ChimeStopped | Trouble
 
 MIN_ALARM_PERCENT = 40
 """Wire contract: an alarm is never silenced by a volume."""
+PROVE_S = 20.0
+"""How long the proof of the player may take: a tone that still plays, then the patience with a player that hangs."""
 _PROOF_S = 0.15
 """aplay that cannot open its device has ended by then (about 15 ms here, 60 ms on a Zero 2 W)."""
 _PATIENCE_S = 5.0
 """How much longer than its sound a player may live: it has to open the device and to drain its buffer."""
-_KILL_S = 1.0
-"""How long a killed player may take to be gone; one that the kernel holds longer is left behind."""
 _RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _SOUNDS_VERSION = 1
 """Part of the cached files' names: another score is another file."""
 
 _log = structlog.get_logger("device.sound")
+
+
+class SoundProof(StrEnum):
+    """What playing silence has proven."""
+
+    PLAYED = "played"
+    FAILED = "failed"
+    OVERTAKEN = "overtaken"
+    """Something had to be heard meanwhile; nothing is proven."""
+    NO_PLAYER = "no_player"
+    """There is a buzzer only, which cannot be proven in silence."""
 
 
 class Speaker:
@@ -62,7 +74,7 @@ class Speaker:
         buzzer: Blinker | None,
         sink: Callable[[SoundEvent], None],
     ) -> None:
-        self._player = None if player is None else (*_dies_with_us(), *player)
+        self._player = None if player is None else (*dies_with_us(), *player)
         self._directory = directory
         self._own_percent = percent
         self._buzzer = buzzer
@@ -70,6 +82,7 @@ class Speaker:
         self._changed = threading.Condition()
         self._wanted: tuple[str, ...] = ()
         self._tone: Tone | None = None
+        self._proofs: list[queue.SimpleQueue[SoundProof]] = []
         self._percent = percent
         self._unprepared = self._all_sounds()
         self._closing = False
@@ -102,6 +115,23 @@ class Speaker:
                 self._interrupt()
             self._changed.notify_all()
 
+    def prove(self, within_s: float = PROVE_S) -> SoundProof:
+        """Have the player open the sound device and play silence to its end; for any thread but the runtime's.
+
+        What must be heard comes first, and cuts it short. A player that fails is told as a ``Trouble``, as ever, and
+        the buzzer stays silent. ``OVERTAKEN`` too if the speaker had no time for it within ``within_s``.
+        """
+        if self._player is None:
+            return SoundProof.NO_PLAYER
+        answer: queue.SimpleQueue[SoundProof] = queue.SimpleQueue()
+        with self._changed:
+            self._proofs.append(answer)
+            self._changed.notify_all()
+        try:
+            return answer.get(timeout=within_s)
+        except queue.Empty:
+            return SoundProof.OVERTAKEN
+
     def tune(self, percent: int | None, language: str | None) -> None:  # noqa: ARG002 - nothing is spoken yet
         """From the next sound on; None: the device's own setting."""
         with self._changed:
@@ -128,7 +158,7 @@ class Speaker:
         """End what plays now, whatever it is."""
         if self._process is not None:
             self._interrupted = True
-            _kill(self._process)
+            kill_player(self._process)
         if self._buzzer is not None:
             self._buzzing = False
             self._buzzer.blink(None)
@@ -148,15 +178,20 @@ class Speaker:
     def _step(self) -> bool:
         """Wait for an order and carry it out; False when closing."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closing or self._wanted or self._tone is not None or self._unprepared)
+            self._changed.wait_for(
+                lambda: self._closing or self._wanted or self._tone is not None or self._proofs or self._unprepared
+            )
             if self._closing:
                 return False
             tone, self._tone = self._tone, None
             ringing = bool(self._wanted)
+            proof = self._proofs.pop(0) if self._proofs and not ringing and tone is None else None
         if ringing:
             self._ring()
         elif tone is not None:
             self._play_tone(tone)
+        elif proof is not None:
+            proof.put(self._play_silence())
         else:
             self._prepare()
         return True
@@ -195,6 +230,17 @@ class Speaker:
             overtaken = self._closing or bool(self._wanted) or self._tone is not None
             if not overtaken and self._buzzer is not None:
                 self._buzzer.blink(BEEPS[tone], repeat=False)
+
+    def _play_silence(self) -> SoundProof:
+        ended_well = self._play_once(Clip.SILENCE, lambda: None)
+        with self._changed:
+            if self._interrupted or self._closing or self._wanted or self._tone is not None:
+                return SoundProof.OVERTAKEN
+        if ended_well:
+            self._recovered()
+            return SoundProof.PLAYED
+        self._trouble("the player cannot play silence")
+        return SoundProof.FAILED
 
     def _play_once(self, what: Clip | Tone, on_sounding: Callable[[], None]) -> bool:
         """Play a file to its end; False if the player failed by itself, True if it played or was interrupted."""
@@ -245,11 +291,11 @@ class Speaker:
                 break
             if lived_s >= limit_s:
                 self._doubted = True
-                _kill(process)
+                kill_player(process)
                 _log.warning("sound.player_hung", after_s=round(lived_s, 1))
-                _words(process)
+                words_of_player(process)
                 return False
-        words = _words(process)
+        words = words_of_player(process)
         if process.returncode != 0 and not self._interrupted:
             _log.warning("sound.player_failed", status=process.returncode, words=words)
         return process.returncode == 0
@@ -316,7 +362,7 @@ class Speaker:
     def _file(self, what: Clip | Tone) -> Path:
         """The sound as a file at the present volume, rendered if it is not there whole."""
         with self._changed:
-            percent = max(self._percent, MIN_ALARM_PERCENT)
+            percent = 0 if what is Clip.SILENCE else max(self._percent, MIN_ALARM_PERCENT)
         name = f"{what.value}-{percent}-v{_SOUNDS_VERSION}.wav"
         path = self._directory / name
         if not _is_whole(path, what):
@@ -331,23 +377,6 @@ class Speaker:
                     path = self._directory / name
                     _write_whole(path, rendered)
         return path
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """The player and everything that it has started."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _words(process: subprocess.Popen[bytes]) -> str:
-    """The end of what an ended or killed player complained about; nothing if something holds it up."""
-    words = b""
-    with suppress(subprocess.TimeoutExpired):
-        _, words = process.communicate(timeout=_KILL_S)
-    if process.stderr is not None:
-        process.stderr.close()
-    return words.decode(errors="replace")[-300:]
 
 
 def _is_whole(path: Path, what: Clip | Tone) -> bool:
@@ -366,9 +395,3 @@ def _write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-
-
-def _dies_with_us() -> tuple[str, ...]:
-    """A player must not go on ringing when this process is killed: util-linux's setpriv sees to it, where it is."""
-    setpriv = shutil.which("setpriv")
-    return () if setpriv is None else (setpriv, "--pdeathsig", "KILL", "--")

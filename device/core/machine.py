@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from device.core.bell import (
     BellLimits,
@@ -134,6 +135,18 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """Something was proven, or could not be, without an alarm; told to the relay as a ``test``.
+
+    ``event_id``: a random UUID made by who asks, so that it can look for the receipt. ``detail``: what was proven, ids
+    only; its ``of`` names the proof, and a newer one of the same name overtakes one that still waits.
+    """
+
+    event_id: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class RowsFound:
     """The outbox's disk could not be read at start and can be now: this lay on it."""
 
@@ -142,8 +155,9 @@ class RowsFound:
 
 
 DeviceInput = (
-    RowsFound | LineInput | DesiredArrived | PeerSaid | LinkChanged | ChimeStarted | ChimeStopped | Trouble | TimePassed
-)
+    RowsFound | LineInput | DesiredArrived | PeerSaid | LinkChanged | ChimeStarted | ChimeStopped | Trouble | Proof
+    | TimePassed
+)  # fmt: skip
 
 
 def new_device(
@@ -205,6 +219,9 @@ def advance_device(
                 turn.effects.append(Ignored("not_a_peer", other))
         case Trouble():
             state = _trouble(state, event, turn)
+        case Proof(event_id, detail):
+            happened = Happened(event_id, EventType.TEST, moment.now_ms, detail=MappingProxyType(dict(detail)))
+            state = _outbox(state, happened, turn)
         case RowsFound():
             state = _found(state, event, turn)
         case TimePassed():

@@ -4,8 +4,8 @@ An event leaves the outbox only when the relay has committed it (``desired.store
 every ``Connected``, and again after 2, 4, 8, 16 and then every 30 s (wire contract). ``help`` goes first, then the
 oldest; the first ``MAX_IN_FLIGHT`` in that order may be under way, the rest wait for receipts. Rows that were sent
 five times in vain yield to those that were sent less often, so no row that the relay never receipts holds up another.
-Nothing is ever dropped for its age. A ``fault`` overtakes a waiting one about the same thing, so an outage of a week
-cannot fill the disk.
+Nothing is ever dropped for its age. A ``fault`` overtakes a waiting one about the same thing, a ``test`` a waiting one
+of the same name, so an outage of a week cannot fill the disk.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def _keep(state: OutboxState, event: Happened, moment: Moment) -> tuple[OutboxSt
         alarm=event.alarm,
         detail=event.detail,
     )
-    overtaken = tuple(one.row.id for one in state.waiting if _same_fault(one.row, row))
+    overtaken = tuple(one.row.id for one in state.waiting if _overtakes(row, one.row))
     waiting = tuple(one for one in state.waiting if one.row.id not in overtaken)
     state = replace(state, waiting=(*waiting, Waiting(row, 0, moment.now_ms)), next_seq=state.next_seq + 1)
     return state, [Keep(row), *([Forget(overtaken)] if overtaken else [])]
@@ -195,12 +195,18 @@ def _forget(state: OutboxState, ids: frozenset[str]) -> tuple[OutboxState, list[
     return replace(state, waiting=tuple(one for one in state.waiting if one.row.id not in ids)), [Forget(done)]
 
 
-def _same_fault(old: OutboxRow, new: OutboxRow) -> bool:
-    def about(row: OutboxRow) -> tuple[object, object]:
-        detail = row.detail or {}
-        return detail.get("code"), detail.get("subject")
-
-    return old.type is EventType.FAULT and new.type is EventType.FAULT and about(old) == about(new)
+def _overtakes(new: OutboxRow, old: OutboxRow) -> bool:
+    """Whether the newer event says all that is worth knowing of the older one."""
+    now, before = new.detail or {}, old.detail or {}
+    if old.type is not new.type:
+        return False
+    match new.type:
+        case EventType.FAULT:
+            return (now.get("code"), now.get("subject")) == (before.get("code"), before.get("subject"))
+        case EventType.TEST:
+            return now.get("of") is not None and now.get("of") == before.get("of")
+        case _:
+            return False
 
 
 def _window(state: OutboxState) -> tuple[Waiting, ...]:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from device import command, texts
+from device.adapters.control import ControlServer
 from device.core.panel import PanelStage
-from device.core.role import Role
+from device.core.role import ButtonName, Role
 from device.core.signals import Colour, Light, Tone
 from device.settings import DaemonSettings
 from device.texts import language_of, text
@@ -200,8 +201,6 @@ def test_a_wrong_file_ends_with_the_setup_code_and_says_so(
     monkeypatch.setenv("LC_ALL", "en_US")
     assert command.main(["run", "--config", str(tmp_path / "none.toml")]) == ExitCode.SETUP
     assert "no such file" in capsys.readouterr().err
-    assert command.main(["run", "--config", str(CONFIG / "panel.example.toml"), "--control", "x"]) == ExitCode.SETUP
-    assert "--pins mock" in capsys.readouterr().err
     assert command.main(["pins", "state", "--socket", str(tmp_path / "none")]) == ExitCode.SETUP
 
 
@@ -212,6 +211,7 @@ def test_a_wrong_file_ends_with_the_setup_code_and_says_so(
         ["run"],
         ["check"],
         ["lights-off"],
+        ["selftest"],
         ["pins"],
         ["pins", "state"],
         ["pins", "watch"],
@@ -225,6 +225,26 @@ def test_help_is_there_for_every_command(arguments: list[str], capsys: pytest.Ca
     examples = capsys.readouterr().out.partition(text("examples"))[2].split("\n")[1:]
     assert examples
     assert all(line.startswith("  doorbell-device " + " ".join(arguments)) for line in examples if line)
+
+
+@pytest.mark.parametrize(("locale", "words"), [("zh_CN", "只有手指能按"), ("en_US", "only a finger can press")])
+def test_a_press_of_real_pins_is_refused_in_plain_words(
+    locale: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    path = tmp_path / "control.sock"
+    server = ControlServer(path, pins=(ButtonName.HELP,), drive=None, complete=lambda state: state)
+    assert command.main(["pins", "press", "help", "--socket", str(path)]) == ExitCode.SETUP
+    assert words in capsys.readouterr().err
+    server.close()
+
+
+def test_the_control_socket_is_where_the_settings_say(tmp_path: Path) -> None:
+    panel = load(tmp_path, PANEL)
+    assert panel.control_socket(mock=True) == tmp_path / "var" / "pins.sock"
+    assert panel.control_socket(mock=False) == Path("/run/doorbell-device/control.sock")
+    named = load(tmp_path, 'control = "c.sock"\n' + PANEL)
+    assert {named.control_socket(mock=True), named.control_socket(mock=False)} == {tmp_path / "c.sock"}
 
 
 STATE: dict[str, Any] = {

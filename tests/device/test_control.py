@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from device.adapters.control import MAX_LINE_BYTES, ControlServer, ask
+from device.adapters.control import MAX_LINE_BYTES, REAL_PINS, ControlError, ControlServer, ask
 from device.core.role import ButtonName
 from device.ports import UnavailableError
-from doorbell.errors import SetupError
+from doorbell.errors import PeerError, SetupError
 from tests.device.waiting import wait_until
 
 HELP, OK = ButtonName.HELP, ButtonName.OK
@@ -144,5 +144,76 @@ def test_paths_that_cannot_be_sockets_are_explained(tmp_path: Path) -> None:
 
 
 def test_nobody_listens_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="--pins mock"):
+    with pytest.raises(SetupError, match="is the device running"):
         list(ask(tmp_path / "none.sock", {"do": "state"}))
+
+
+# --- real pins ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[ControlServer]:
+    """The control line of a device on real pins, which answers one more question."""
+
+    def count(request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("to") == "boom":
+            raise RuntimeError("a bug of ours")
+        if not isinstance(request.get("to"), int):
+            raise PeerError("invalid", "to: a whole number")
+        return {"counted": request["to"]}
+
+    made = ControlServer(
+        tmp_path / "control.sock",
+        pins=(HELP, OK),
+        drive=None,
+        complete=lambda state: {**state, "pins": {"help": False}},
+        asks={"count": count},
+        mode=0o660,
+    )
+    made.update(Rig.state("idle"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("do", ["press", "down", "up"])
+def test_real_pins_can_be_looked_at_and_not_pressed(real: ControlServer, tmp_path: Path, do: str) -> None:
+    path = tmp_path / "control.sock"
+    with pytest.raises(ControlError, match="only a finger") as refused:
+        list(ask(path, {"do": do, "pin": "help"}))
+    assert refused.value.reason == REAL_PINS
+    assert next(ask(path, {"do": "state"}))["stage"] == "idle"
+    assert next(ask(path, {"do": "watch"}))["stage"] == "idle"
+
+
+def test_the_group_may_ask_real_pins(real: ControlServer, tmp_path: Path) -> None:
+    assert (tmp_path / "control.sock").stat().st_mode & 0o777 == 0o660
+
+
+def test_a_daemon_answers_its_own_questions_and_refuses_bad_ones(real: ControlServer, tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    assert list(ask(path, {"do": "count", "to": 3})) == [{"counted": 3}]
+    with pytest.raises(ControlError, match="a whole number"):
+        list(ask(path, {"do": "count"}))
+    with pytest.raises(ControlError, match="watch, count"):
+        list(ask(path, {"do": "dance"}))
+
+
+def test_a_bug_in_an_answer_is_logged_and_the_asker_is_not_left_waiting(
+    real: ControlServer, tmp_path: Path, allow_error_logs: list[dict[str, Any]]
+) -> None:
+    with pytest.raises(ControlError, match="its log says why") as error:
+        list(ask(tmp_path / "control.sock", {"do": "count", "to": "boom"}, within_s=10))
+    assert error.value.reason == "silent"
+    wait_until(lambda: [event["event"] for event in allow_error_logs] == ["control.failed"])
+    assert list(ask(tmp_path / "control.sock", {"do": "state"}))
+
+
+def test_a_daemon_that_hangs_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "hangs.sock"))
+        listening.listen()
+        with pytest.raises(ControlError, match=r"within 0\.05 s") as silent:
+            list(ask(tmp_path / "hangs.sock", {"do": "state"}, within_s=0.05))
+    with pytest.raises(ControlError) as nobody:
+        list(ask(tmp_path / "hangs.sock", {"do": "state"}, within_s=0.05))
+    assert (silent.value.reason, nobody.value.reason) == ("silent", "nobody")

@@ -167,6 +167,16 @@ def test_a_fault_overtakes_the_waiting_one_about_the_same_thing_only() -> None:
     assert [one.row.id for one in state.waiting] == [identity(1), identity(2)]
 
 
+def test_a_test_overtakes_the_waiting_one_of_the_same_name_only() -> None:
+    state, _ = advance_outbox(OutboxState((), 1), happened(0, EventType.TEST, of="selftest"), at(0))
+    state, _ = advance_outbox(state, happened(1, EventType.TEST, of="probe"), at(0))
+    state, _ = advance_outbox(state, happened(2, EventType.TEST), at(0))
+    state, _ = advance_outbox(state, happened(3, EventType.TEST), at(0))
+    state, effects = advance_outbox(state, happened(4, EventType.TEST, of="selftest"), at(0))
+    assert effects[1:] == (Forget((identity(0),)),)
+    assert [one.row.id for one in state.waiting] == [identity(n) for n in (1, 2, 3, 4)]
+
+
 def row_of(boot: str, clock: ClockState) -> OutboxRow:
     return OutboxRow(1, identity(1), EventType.HELP, START, clock, boot, 5_000)
 

@@ -162,6 +162,14 @@ class Town:
         """The output of ``doorbell-relay words``, which must succeed."""
         return run_to_end(self.relay_command(*words))
 
+    def config_of(self, name: str) -> Path:
+        """The settings file of a device."""
+        return self._directory / f"{name}.toml"
+
+    def socket_of(self, name: str) -> Path:
+        """The control socket of a device."""
+        return self._sockets / f"{name}.sock"
+
     def last_words(self) -> str:
         """The ends of all logs and of the journal, for whoever reads a failure."""
         journal = [f"{line.at.isoformat(timespec='milliseconds')} {line.type} {line.data}" for line in self.journal()]
@@ -190,13 +198,13 @@ class Town:
         return False
 
     def _device(self, name: str, role: str) -> Device:
-        config = self._directory / f"{name}.toml"
+        config = self.config_of(name)
         config.write_text(
             f'device = "{name}"\ncommunity = "{COMMUNITY}"\nrole = "{role}"\nstate_dir = "{name}"\n'
             f'{self._common()}\n[button]\nhold_ms = 1000\n\n[sound]\nplayer = "none"\n',
             "utf-8",
         )
-        return Device(name, config, self._sockets / f"{name}.sock")
+        return Device(name, config, self.socket_of(name))
 
     def _common(self) -> str:
         # A back-off that does not make tests wait; the buzzer of the mock pins is the sound.
