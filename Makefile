@@ -54,10 +54,11 @@ format: setup ## write the format that check wants
 	@$(BIN)/ruff check --fix $(CODE)
 
 .PHONY: docs
-docs: setup ## write the pages that come from the code: docs/wire/, docs/alarm-life.md, docs/faults.md
+docs: setup ## write the pages that come from the code: docs/wire/, docs/alarm-life.md, docs/faults.md, docs/wiring/
 	@$(BIN)/python -m doorbell.wire.schema
 	@$(BIN)/python -m relay.core.tables
 	@$(BIN)/python -m doorbell.faults
+	@$(BIN)/python -m tools.wiring
 
 .PHONY: lock
 lock: setup ## write requirements.lock after a change of pyproject.toml; ARGS="--upgrade" takes newer versions

@@ -216,12 +216,15 @@ class GpioPins:
         for blinker in (getattr(self, "_light_blinker", None), getattr(self, "buzzer", None)):
             if blinker is not None:
                 blinker.close()
+        gone = _library_errors()  # a line that cannot be reached any more must not keep the next one lit
         for _, device in self._outputs:
-            with suppress(*_library_errors()):  # a blinker that had died has left its line as it was
-                device.off()
-            device.close()
+            with suppress(*gone):
+                device.off()  # a blinker that had died has left it as it was
+            with suppress(*gone):
+                device.close()
         for line in self._lines.values():
-            line.close()
+            with suppress(*gone):
+                line.close()
 
     def _input(self, wire: ButtonWire) -> Any:
         pull_up = _PULL_UP[wire.pull]

@@ -168,6 +168,22 @@ def test_the_end_is_dark_though_the_blinker_had_died(allow_error_logs: list[dict
     assert [one["event"] for one in allow_error_logs] == ["gpio.blinker_died"]
 
 
+def test_a_line_that_cannot_be_reached_keeps_no_other_lit(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = Board(Wiring(BUTTONS, rgb(HIGH)))
+    board.pins.show(Light.HEARD)
+    wait_until(board.pins.light_lit)
+
+    def unreachable() -> None:
+        raise OSError("the chip is gone")
+
+    first = board.pins._outputs[0][1]
+    monkeypatch.setattr(first, "close", unreachable)
+    monkeypatch.setattr(first, "off", unreachable)
+    board.pins.close()
+    assert [board.line(pin).function for pin in (23, 24, 17, 27)] == ["input"] * 4
+    assert [board.line(pin).state for pin in (23, 24)] == [False, False]
+
+
 @pytest.mark.parametrize("active", Level)
 def test_lights_off_after_a_kill_leaves_no_output_on(active: Level) -> None:
     """The kernel leaves the lines as they were last driven: here the light and the buzzer are on."""

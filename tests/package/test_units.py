@@ -93,6 +93,13 @@ def test_a_service_has_the_pins_the_sound_and_the_board_but_no_other_device(root
     assert values(lines, "ProcSubset") == []  # would hide /proc/cpuinfo, by which gpiozero knows the board
 
 
+def test_whatever_ended_the_daemon_its_lights_are_switched_off(root: Path) -> None:
+    """A killed daemon's lines stay as they were, and "coming" would go on. No pins: no failure."""
+    (command,) = values(service(root, DAEMON), "ExecStopPost")
+    started = values(service(root, DAEMON), "ExecStart")[0]
+    assert command == "-" + started.replace(" run ", " lights-off ")
+
+
 def test_the_daemon_never_gives_up(root: Path) -> None:
     unit, lines = read_unit(root / SYSTEM / DAEMON)["Unit"], service(root, DAEMON)
     assert values(unit, "StartLimitIntervalSec") == ["0"]
