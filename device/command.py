@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from device.core.signals import Colour
-from device.options import add_selftest_options
+from device.options import add_doctor_options, add_selftest_options
 from device.ports import UnavailableError
 from device.settings import DaemonSettings
 from device.texts import text
@@ -36,7 +36,11 @@ _EXAMPLES = """
   doorbell-device pins up help --socket var/panel/pins.sock
   doorbell-device pins state --json --socket var/panel/pins.sock
   doorbell-device pins watch --socket var/panel/pins.sock
-  doorbell-device selftest --config panel.toml
+  doorbell-device doctor
+  doorbell-device doctor --config panel.toml --only button --only speaker
+  doorbell-device doctor --config panel.toml --yes --json
+  doorbell-device doctor --yes --only speaker --listen plughw:1
+  doorbell-device selftest
   doorbell-device selftest --config panel.toml --wait 900 --json
 """
 
@@ -58,6 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
                 _check(options.config)
             case "lights-off":
                 _lights_off(options)
+            case "doctor":
+                from device.doctor.examining import run_doctor  # noqa: PLC0415 - not for the daemon's memory
+
+                return run_doctor(options)
             case "selftest":
                 from device.doctor.daily import run_selftest  # noqa: PLC0415 - not for the daemon's memory
 
@@ -84,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="doorbell-device", description=text("about"), epilog=_examples(), formatter_class=raw
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="run | check | selftest | lights-off | pins"
+        dest="command", required=True, metavar="run | check | doctor | selftest | lights-off | pins"
     )
 
     def add(to: Any, path: str, *aliases: str, note: str = "") -> argparse.ArgumentParser:
@@ -109,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     off = add(commands, "lights-off")
     off.add_argument("--config", type=Path, required=True, metavar="FILE", help=text("config"))
     off.add_argument("--pins", choices=("real", "mock"), default="real", help=text("pins_kind"))
+
+    doctor = add(commands, "doctor", note=text("doctor_exit"))
+    add_doctor_options(doctor)
 
     selftest = add(commands, "selftest", note=text("selftest_exit"))
     add_selftest_options(selftest)

@@ -47,6 +47,26 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "这台设备用的是真的引脚，只有手指能按；要从这里按，请用 --pins mock 启动",
         "this device has real pins, which only a finger can press; to press from here, start it with --pins mock",
     ),
+    "config_default": (
+        "设置文件（TOML），默认 /etc/doorbell/device.toml",
+        "the settings file (TOML), /etc/doorbell/device.toml by default",
+    ),
+    "doctor": (
+        "带技术员逐项检查：按钮、灯、音箱、时钟、磁盘、网络、消息代理、证书、中继、结对",
+        "walk a technician through button, light, speaker, clock, disk, network, broker, certificate, relay and pair",
+    ),
+    "doctor_exit": (
+        "退出码：0 都好，1 有警告，2 用法或设置错误，3 有故障，130 被中断",
+        "Exit code: 0 all well, 1 warnings, 2 wrong usage or settings, 3 failures, 130 interrupted",
+    ),
+    "only": ("只看这一项，可以写几次", "look at this only; may be given several times"),
+    "yes": ("不提问：要人动手的几项不试", "ask nothing: what needs a person's hands is not tried"),
+    "listen": ("用这个 ALSA 设备录音来听，代替人的耳朵", "an ALSA device that listens instead of a person"),
+    "force": ("有警报或没送到的事件时也停设备", "stop the device even while an alarm is open or events wait"),
+    "doctor_pins": (
+        "real：树莓派的引脚；mock：演示，按钮自己按",
+        "real: a Raspberry Pi's pins; mock: for a demo, buttons press themselves",
+    ),
     "selftest": (
         "让运行中的设备不出声地检查自己，把结果告诉中继",
         "have the running device prove itself without a sound, and tell the relay",

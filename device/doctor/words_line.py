@@ -29,7 +29,7 @@ LINE: dict[str, Words] = {
         "move it closer to the router, or use a cable; above -70 is dependable",
     ),
     # --- broker
-    "broker.reachable": ("消息代理 {where} 连得上", "the broker at {where} can be reached", "", ""),
+    "broker.reachable": ("{where} 连得上", "{where} can be reached", "", ""),
     "broker.refused": (
         "{where} 没有程序在听",
         "nothing listens at {where}",
@@ -128,6 +128,12 @@ LINE: dict[str, Words] = {
         "检查 mqtt.port：加密的端口多半是 8883",
         "check mqtt.port: the encrypted port is usually 8883",
     ),
+    "certificate.own_refused": (
+        "{where} 不接受我们的证书：{reason}",
+        "{where} does not accept our certificate: {reason}",
+        "看自己的证书是不是到期了、是不是社区办公室签的；都好就请他们看消息代理的日志",
+        "see whether ours has expired or is not the office's; if it is well, have them read the broker's log",
+    ),
     "certificate.unusable": (
         "证书文件用不了：{reason}",
         "the certificate files cannot be used: {reason}",
@@ -198,6 +204,12 @@ LINE: dict[str, Words] = {
         "no receipt of the relay within {within_s} s",
         "中继没有运行，或不认识这台设备：告诉社区办公室。按铃会留在磁盘上，直到中继收下",
         "the relay is down, or does not know this device: tell the office. Presses stay on disk until it takes them",
+    ),
+    "relay.busy": (
+        "设备正忙（{stage}），没有问中继",
+        "the device is busy ({stage}), so the relay was not asked",
+        "等警报结束再来",
+        "come back when the alarm is over",
     ),
     "relay.not_asked": ("没有问中继", "the relay was not asked", "先修好上面的问题", "repair what is above first"),
     # --- pair
