@@ -99,6 +99,10 @@ class Visit:
         if running is None and not self._with.service.is_active():
             yield from self._at_the_bench()
             return
+        if running is None and not self._asked.force:
+            # It runs and cannot be asked: it may be ringing for somebody at this moment.
+            yield Finding("service", "unasked", Severity.WARNING)
+            return
         if not self._with.console.ask(say("may_stop")):
             yield Finding("service", "left_running", Severity.NOTE)
             return
@@ -198,7 +202,7 @@ class Visit:
             for told in running.state.get("faults", []):
                 code, _, subject = str(told).partition(" ")
                 yield Finding("service", "fault", Severity.WARNING, {"fault": code, "subject": subject})
-        elif not self._asked.mock:
+        elif not self._asked.mock and not self._with.service.is_active():
             yield Finding("service", "not_running", Severity.FAILURE, {"unit": UNIT})
 
 

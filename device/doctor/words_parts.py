@@ -141,6 +141,12 @@ PARTS: dict[str, Words] = {
         "先修好网络；真要现在试，加 --force（事件在磁盘上，不会丢）",
         "repair the network first; to try now all the same, add --force (they are on disk and will not be lost)",
     ),
+    "service.unasked": (
+        "设备在运行，但问不出有没有警报，没有停设备，按钮、灯和声音没有试",
+        "the device runs and cannot be asked whether an alarm is open; it was not stopped, nothing hands-on was tried",
+        "看它的灯：没有警报就加 --force",
+        "look at its light: if no alarm is open add --force",
+    ),
     "service.left_running": (
         "设备在运行，没有停，按钮、灯和声音没有试",
         "the device runs and was not stopped, so button, light and sound were not tried",

@@ -68,6 +68,8 @@ class Rig:
         self.bench.forget()
 
     def _put(self, proof: Proof) -> None:
+        self.bench.turn()
+        self.selftest.after_turn()  # a turn for another reason, before the probe is taken in
         self.bench.turn(proof)
         self.selftest.after_turn()
         if self.receipts and self.bench.link.up:

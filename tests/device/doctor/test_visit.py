@@ -160,6 +160,14 @@ def test_a_device_that_systemd_has_not_started_is_left_alone(tmp_path: Path) -> 
     assert ward.trail == []
 
 
+def test_a_device_that_cannot_be_asked_whether_an_alarm_is_open_is_not_stopped_unless_told(tmp_path: Path) -> None:
+    ward = Ward(tmp_path, active=True, console=ScriptedConsole(True))
+    assert ward.found("button") == ["service.unasked"]
+    assert (ward.trail, ward.console.asked) == ([], [])
+    ward = Ward(tmp_path, active=True, console=ScriptedConsole(True))
+    assert "service.started" in ward.found("button", force=True)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_whatever_ends_the_visit_the_device_runs_again(tmp_path: Path, error: type[BaseException]) -> None:
     def interrupt() -> None:
