@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from doorbell.link import LinkDied
+from doorbell.link import LinkDied, LinkUp
 from doorbell.logs import lines_held
 from relay.ports import StoreError
 from relay.runtime import RelayInput, RelayRuntime
@@ -24,6 +24,9 @@ TURN_SIZE = 250
 """Inputs of one turn at the most: keeps the first press of a burst from waiting for the last."""
 RETRY_FIRST_S, RETRY_MAX_S = 0.2, 5.0
 """Between two tries of a commit: a lock passes in milliseconds, a full disk takes a person."""
+GATHER_S = 0.1
+"""After a connect: what the broker has kept for us comes at once, several copies of an event among it, and only all of
+them together tell when it happened (``relay.intake.latest_copies``)."""
 BEAT_S = 1.0
 """The loop turns at least this often, so that its proof of life is fresh."""
 
@@ -39,6 +42,13 @@ class Inbox:
     def put(self, item: RelayInput) -> None:
         """Hand in an input; waits while the queue is full, which is how the broker learns to wait."""
         self._queue.put(item)
+
+    def gather(self, for_s: float) -> list[RelayInput]:
+        """Everything that comes in so long, ``TURN_SIZE`` at the most."""
+        until, gathered = time.monotonic() + for_s, list[RelayInput]()
+        while len(gathered) < TURN_SIZE and (left_s := until - time.monotonic()) > 0:
+            gathered += self.take(left_s)
+        return gathered
 
     def take(self, timeout_s: float) -> list[RelayInput]:
         """Everything that waits, ``TURN_SIZE`` at the most; empty after ``timeout_s``."""
@@ -77,6 +87,8 @@ def run_loop(
     while not stopping():
         wait_s = (runtime.next_wake_ms() - runtime.monotonic_ms()) / 1000
         inputs = inbox.take(min(max(wait_s, 0.0), BEAT_S))
+        if any(isinstance(item, LinkUp) for item in inputs):
+            inputs += inbox.gather(GATHER_S)
         if any(isinstance(item, LinkDied) for item in inputs) or not links.alive():
             log.error("link.dead")
             return False

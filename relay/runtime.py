@@ -27,7 +27,7 @@ from relay.core.register import Register
 from relay.core.timing import FRESH, QUEUED
 from relay.engine import Engine
 from relay.hooks import HookDesk
-from relay.intake import Heard, RejectLog, RejectMemory, Unusable, read_delivery
+from relay.intake import Heard, RejectLog, RejectMemory, Unusable, latest_copies, read_delivery
 from relay.ports import Clock, ClockAnchor, Command, JournalRow, NoticeDelivered, Notifier, Store
 from relay.telling import Teller
 from relay.turn import Turn
@@ -132,6 +132,8 @@ class RelayRuntime:
         if self._fresh_from_ms is not None and turn.mono_ms >= self._fresh_from_ms:
             turn.waited = FRESH
         read = [read_delivery(self._topics, i) if isinstance(i, Delivery) else i for i in inputs]
+        if turn.waited != FRESH or any(isinstance(item, LinkUp) for item in inputs):
+            read = latest_copies(read)
         news = self._ask_store(turn, read)
         self._check_clock(turn)
         self._apply_news(turn, news)

@@ -248,7 +248,7 @@ class Faults:
         serving_ms = self._schedule.now_ms - (relay.serving_since_ms or self._schedule.now_ms)
         # A clock set and not noticed before the boot ends cannot be told from a long stop.
         if serving_ms > 5_000 and self._schedule.now_ms - self._stepped_ms > 5_000:
-            relay.die(self._chance.randint(10_000, 120_000), machine=True)
+            relay.die(self._span_ms(10_000, 40 * 60_000), machine=True)
 
     def relay_clock(self, _machine: DeviceMachine) -> None:
         """Somebody sets the relay's wall clock, by a second or by hours; or sets it right again."""

@@ -76,7 +76,9 @@ def peers_due(
         if not one.to:
             continue
         at_ms = known.get(one.event_id, one.since_ms + (0 if one.at_once else limits.after_ms))
-        if state.open_ms is not None and max(at_ms, state.open_ms) <= now_ms:
+        if state.open_ms is not None and not one.at_once:
+            at_ms = max(at_ms, state.open_ms)
+        if state.open_ms is not None and at_ms <= now_ms:
             now.append(one)
             at_ms = now_ms + limits.again_ms
         due.append((one.event_id, at_ms))
@@ -85,6 +87,4 @@ def peers_due(
 
 def peers_deadline(state: PeerState) -> int | None:
     """The monotonic ms at which something is to be told, or None."""
-    if state.open_ms is None or not state.due:
-        return None
-    return max(state.open_ms, min(at_ms for _, at_ms in state.due))
+    return None if state.open_ms is None else min((at_ms for _, at_ms in state.due), default=None)

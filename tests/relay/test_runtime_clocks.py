@@ -4,7 +4,7 @@ import pytest
 
 from doorbell.link import LinkUp
 from relay.core.alarm import AlarmStage
-from tests.relay.doubles import PANEL, PENG, House, uid
+from tests.relay.doubles import PANEL, PENG, WANG, House, uid
 
 HOURS_MS = 3 * 3_600_000
 
@@ -35,6 +35,24 @@ def test_an_answer_that_waited_in_the_broker_for_hours_promises_nothing() -> Non
     house.hear(LinkUp(2), said)
     assert house.panel() == ("ringing", None)
     assert "accepted_late" in house.journal()
+
+
+def test_what_waited_in_the_broker_is_dated_by_its_last_copy() -> None:
+    """Without network time only the age tells when it was: the first copy made an old acceptance a fresh one."""
+    house = rung_house()
+    old = house.event(PENG, "accept", 2, alarm=1, clock="unsynced")
+    house.clock.advance(700_000)
+    sent_again = house.event(PENG, "accept", 2, alarm=1, clock="unsynced", age_ms=690_000)
+    house.hear(LinkUp(2), old, sent_again)
+    assert house.panel() == ("ringing", None)
+    assert "accepted_late" in house.journal()
+
+
+def test_a_copy_under_another_name_dates_nothing() -> None:
+    house = rung_house()
+    said = house.event(PENG, "accept", 2, alarm=1, clock="unsynced")
+    house.hear(LinkUp(2), said, house.event(WANG, "accept", 2, alarm=1, clock="unsynced", age_ms=690_000))
+    assert house.panel() == ("accepted", "彭小平")
 
 
 def test_done_closes_after_the_clock_was_set_back() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import device.runtime as device_runtime
-from device.core import outbox, panel, twin
+from device.core import outbox, panel, promise, twin
 from device.core.effects import Forget, Send
 from device.core.panel import PanelStage
 from doorbell.wire import AlarmKind, EventType, Stage
@@ -137,6 +137,16 @@ def old_promise_answers_a_new_press(patch: Patch) -> None:
     patch.setattr(panel, "_stage", stage)
 
 
+def direct_promise_of_anybody(patch: Patch) -> None:
+    """A panel takes whatever a paired bell says for an acceptance."""
+    real = promise.hear_bell
+
+    def hear(word: Any, bell: str, event: Any, *rest: Any) -> Any:
+        return real(word, bell, event.model_copy(update={"type": EventType.ACCEPT}), *rest)
+
+    patch.setattr(panel, "hear_bell", hear)
+
+
 def older_desired_is_applied(patch: Patch) -> None:
     """A device takes whatever desired state comes last."""
     real = twin.apply_desired
@@ -238,6 +248,7 @@ BREAKAGES: tuple[Callable[[Patch], None], ...] = (
     accepted_lasts_for_ever,
     coming_while_it_rings_again,
     old_promise_answers_a_new_press,
+    direct_promise_of_anybody,
     older_desired_is_applied,
     nothing_is_told_twice,
     sent_once,

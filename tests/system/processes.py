@@ -158,8 +158,8 @@ class Device(Program):
     ``sightings`` is everything that it has shown since the beginning, ``GONE`` wherever its process ended.
     """
 
-    def __init__(self, name: str, config: Path, control: Path) -> None:
-        command = [sys.executable, "-m", "device", "run", "--pins", "mock"]
+    def __init__(self, name: str, config: Path, control: Path, *, inside: Sequence[str] = ()) -> None:
+        command = [*inside, sys.executable, "-m", "device", "run", "--pins", "mock"]
         super().__init__(name, [*command, "--config", str(config), "--control", str(control)], config.parent)
         self.sightings: list[Sighting] = [GONE]
         self._control = control

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -73,11 +74,15 @@ steps = [
 
 
 class Town:
-    """``with Town(directory, "embedded") as town:`` all of it runs inside and is at rest, and is ended outside."""
+    """``with Town(directory, "embedded") as town:`` all of it runs inside and is at rest, and is ended outside.
 
-    def __init__(self, directory: Path, kind: str) -> None:
+    ``devices_in``: a command that runs the devices' commands, in a world of its own.
+    """
+
+    def __init__(self, directory: Path, kind: str, *, devices_in: Sequence[str] = ()) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind
+        self._devices_in = devices_in
         self.broker = make_broker(kind, directory / "broker")
         self.database = directory / "relay.sqlite3"
         self.relay_config = directory / "relay.toml"
@@ -204,7 +209,7 @@ class Town:
             f'{self._common()}\n[button]\nhold_ms = 1000\n\n[sound]\nplayer = "none"\n',
             "utf-8",
         )
-        return Device(name, config, self.socket_of(name))
+        return Device(name, config, self.socket_of(name), inside=self._devices_in)
 
     def _common(self) -> str:
         # A back-off that does not make tests wait; the buzzer of the mock pins is the sound.

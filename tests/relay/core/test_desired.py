@@ -5,7 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from doorbell.wire import MAX_PAYLOAD_BYTES, MAX_RINGS, STORED_COUNT, AlarmKind, Coverage, Desired, Stage, decode
+from doorbell.wire import (
+    MAX_PAYLOAD_BYTES,
+    MAX_RINGS,
+    STORED_COUNT,
+    AlarmKind,
+    Coverage,
+    Desired,
+    Neighbour,
+    Stage,
+    decode,
+)
 from doorbell.wire.messages import MAX_PEERS
 from relay.core.alarm import Alarm, AlarmStage, NoteType
 from relay.core.desired import content_of, desired_for, panel_alarm, payload_of, rings_for
@@ -153,6 +163,22 @@ def test_the_most_urgent_eight_are_shown_ringing_first_then_mine_then_by_kind_an
 def test_a_bell_is_told_the_panels_that_may_ring_it_directly() -> None:
     assert shown(PENG, []).peers == (PANEL,)
     assert shown(DOCTOR, []).peers == ()
+
+
+def test_the_names_behind_peers_go_to_those_who_must_speak_them() -> None:
+    assert shown(PENG, []).neighbours == (Neighbour(device=PANEL, label="柳奶奶", place="西湖山小区 3栋502"),)
+    names = [(one.device, one.label, one.place) for one in shown(PANEL, []).neighbours]
+    assert names == [(PENG, "彭小平", ""), (WANG, "王芳", "")]
+    assert shown(DOCTOR, []).neighbours == ()
+
+
+def test_neighbours_yield_to_rings_where_not_all_fits() -> None:
+    register, alarms = crowded("柳")
+    bell = register.devices["b" * 63]
+    assert decode(Desired, payload_of(1, (), content_of(desired_for(register, bell, alarms, ())))).neighbours == ()
+    quiet = decode(Desired, payload_of(1, (), content_of(desired_for(register, bell, [], ()))))
+    assert 10 <= len(quiet.neighbours) <= MAX_PEERS
+    assert [one.device for one in quiet.neighbours] == list(quiet.peers[: len(quiet.neighbours)])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
