@@ -45,8 +45,8 @@ test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker
 	@$(BIN)/pytest -q -n 4 -m slow $(ARGS)
 
 .PHONY: test-deps
-test-deps: ## Debian packages that only tests need: a second broker, a real player, file systems to spoil
-	@tools/apt.sh mosquitto alsa-utils e2fsprogs mount
+test-deps: ## Debian packages that only tests need: a second broker, a real player, a voice, file systems to spoil
+	@tools/apt.sh mosquitto alsa-utils espeak-ng e2fsprogs mount
 
 .PHONY: format
 format: setup ## write the format that check wants
@@ -54,10 +54,11 @@ format: setup ## write the format that check wants
 	@$(BIN)/ruff check --fix $(CODE)
 
 .PHONY: docs
-docs: setup ## write the pages that come from the code: docs/wire/, docs/alarm-life.md, docs/faults.md, docs/wiring/
+docs: setup test-deps ## write the pages that come from the code: docs/wire/, alarm-life.md, faults.md, sounds.md, wiring/
 	@$(BIN)/python -m doorbell.wire.schema
 	@$(BIN)/python -m relay.core.tables
 	@$(BIN)/python -m doorbell.faults
+	@$(BIN)/python -m device.sounds_page
 	@$(BIN)/python -m tools.wiring
 
 .PHONY: lock

@@ -42,6 +42,9 @@ _EXAMPLES = """
   doorbell-device doctor --yes --only speaker --listen plughw:1
   doorbell-device selftest
   doorbell-device selftest --config panel.toml --wait 900 --json
+  doorbell-device sounds --out var/sounds
+  doorbell-device sounds --out var/sounds --language en --name "Peng Xiaoping" --label "Grandma Liu" --place "3, 502"
+  doorbell-device sounds --out var/sounds --config config/bell.example.toml
 """
 
 
@@ -70,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
                 from device.doctor.daily import run_selftest  # noqa: PLC0415 - not for the daemon's memory
 
                 return run_selftest(options)
+            case "sounds":
+                _sounds(options)
             case _:
                 _pins(options)
     except SetupError as error:
@@ -92,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="doorbell-device", description=text("about"), epilog=_examples(), formatter_class=raw
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="run | check | doctor | selftest | lights-off | pins"
+        dest="command", required=True, metavar="run | check | doctor | selftest | lights-off | pins | sounds"
     )
 
     def add(to: Any, path: str, *aliases: str, note: str = "") -> argparse.ArgumentParser:
@@ -137,6 +142,14 @@ def _parser() -> argparse.ArgumentParser:
             move.add_argument("--ms", type=int, default=3200 if name == "hold" else 150, help=text("ms"))
         move.add_argument("--socket", type=Path, required=True, metavar="PATH", help=text("socket"))
         move.add_argument("--json", action="store_true", help=text("json"))
+
+    sounds = add(commands, "sounds")
+    sounds.add_argument("--out", type=Path, required=True, metavar="DIR", help=text("sounds_out"))
+    sounds.add_argument("--language", metavar="TAG", help=text("sounds_language"))
+    sounds.add_argument("--name", default="彭小平", help=text("sounds_name"))
+    sounds.add_argument("--label", default="柳奶奶", help=text("sounds_label"))
+    sounds.add_argument("--place", default="西湖山小区 3栋502", help=text("sounds_place"))
+    sounds.add_argument("--config", type=Path, metavar="FILE", help=text("sounds_config"))
     return parser
 
 
@@ -227,6 +240,13 @@ def _lights_off(options: argparse.Namespace) -> None:
 
     switch_outputs_off(open_factory(settings.state_dir, mock=options.pins == "mock"), settings.wiring())
     print(text("all_off"))
+
+
+def _sounds(options: argparse.Namespace) -> None:
+    # Imported here: no other command makes sounds.
+    from device.sounds_command import write_sounds  # noqa: PLC0415
+
+    write_sounds(options)
 
 
 def _pins(options: argparse.Namespace) -> None:

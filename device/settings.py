@@ -42,6 +42,10 @@ class SoundSettings(Settings):
     """The command that plays a WAV file, whose path is added at the end; "none": the buzzer only."""
     volume: Annotated[int, Field(ge=0, le=100)] = 80
     """Per cent, until the relay says otherwise. Alarms are played at 40 at least."""
+    language: Literal["zh-CN", "en"] = "zh-CN"
+    """What is spoken, until the relay says otherwise."""
+    recordings: FilePathSetting | None = None
+    """A directory with recorded sentences, see docs/sounds.md; what is not there is spoken by espeak-ng."""
 
     @model_validator(mode="after")
     def _player_is_a_command(self) -> Self:

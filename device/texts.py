@@ -200,6 +200,20 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "is_taken": ("别人去", "taken by another"),
     "is_ready": ("待命", "ready"),
     "is_offline": ("断线", "offline"),
+    "sounds": (
+        "把每一句话、每一种铃声写成 WAV 文件，并列表",
+        "write every sentence and chime as a WAV file, and list them",
+    ),
+    "sounds_out": ("写到这个目录", "the directory to write to"),
+    "sounds_language": (
+        "zh-CN、en 或 all；默认：设置文件里的，没有则 all",
+        "zh-CN, en or all; default: as in the settings file, or all",
+    ),
+    "sounds_name": ("谁来（默认 彭小平）", "who comes (Peng Xiaoping by default, in Chinese)"),
+    "sounds_label": ("谁在叫（默认 柳奶奶）", "who calls (Grandma Liu by default, in Chinese)"),
+    "sounds_place": ("在哪里（默认 西湖山小区 3栋502）", "where (West Lake Hill, 3, 502 by default, in Chinese)"),
+    "sounds_config": ("设置文件：用其中的语言和录音", "a settings file: its language and recordings"),
+    "no_language": ("不会说“{tag}”；会说：{known}", "{tag!r} is not spoken here; known: {known}"),
     "error": ("错误", "error"),
 }
 
