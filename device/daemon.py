@@ -19,6 +19,7 @@ from device.adapters.sound import Speaker
 from device.controlling import serve_control
 from device.loop import Inbox, run_device
 from device.ports import Ports, UnavailableError
+from device.repertoire import SpeakerOptions
 from device.runtime import DeviceRuntime, RuntimeSettings
 from device.settings import DaemonSettings
 from doorbell.mqtt import MqttLink
@@ -53,7 +54,7 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path) -> ExitCo
         outbox = settings.state_dir / "outbox.sqlite3"
         store = SqliteOutbox(outbox)
         stack.callback(store.close)
-        speaker = _speaker(settings, pins, inbox)
+        speaker = _speaker(settings, pins, clock, inbox)
         stack.callback(speaker.close)
         link = _link(settings, inbox)
         runtime = DeviceRuntime(
@@ -136,15 +137,25 @@ def _own_state_dir(state_dir: Path, stack: ExitStack) -> None:
         raise UnavailableError(f"{state_dir}: another device is running in this state_dir; stop it first") from None
 
 
-def _speaker(settings: DaemonSettings, pins: GpioPins, inbox: Inbox) -> Speaker:
-    player = settings.sound.player
-    return Speaker(
-        None if player == "none" else player,
-        settings.state_dir / "sounds",
-        percent=settings.sound.volume,
-        buzzer=pins.buzzer,
-        sink=inbox.put_sound,
+def _speaker(settings: DaemonSettings, pins: GpioPins, clock: SystemClock, inbox: Inbox) -> Speaker:
+    sound = settings.sound
+
+    def quiet() -> bool:
+        # A clock that NTP has not set knows no night.
+        return clock.synced() and sound.quiet_at(clock.wall().astimezone().time())
+
+    options = SpeakerOptions(
+        player=None if sound.player == "none" else sound.player,
+        role=settings.role,
+        percent=sound.volume,
+        language=sound.language,
+        chime=sound.chime,
+        voice=sound.voice != "none",
+        recordings=sound.recordings,
+        quiet=quiet,
+        quiet_percent=sound.quiet_volume,
     )
+    return Speaker(options, settings.state_dir / "sounds", buzzer=pins.buzzer, sink=inbox.put_sound)
 
 
 def _link(settings: DaemonSettings, inbox: Inbox) -> MqttLink:

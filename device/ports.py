@@ -105,7 +105,7 @@ class Sound(Protocol):
     """Speaker and buzzer. ``ChimeStarted`` and ``ChimeStopped`` come back by the queue, once each per alarm."""
 
     def play(self, notice: Play) -> None:
-        """Play a tone and speak its words once, instead of what still plays; never over the chime."""
+        """Play a tone and speak its words once, instead of what still plays; while the chime sounds, in between."""
         ...
 
     def chime(self, calls: Sequence[Call]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,6 +15,7 @@ from device.core.role import Role
 from device.core.signals import LIGHT_COLOURS, Colour, Light
 from device.core.wellness import MAX_HOLD_S, WellnessLimits
 from device.pins import PinSettings
+from device.sounds.scores import ChimeName
 from device.wiring import Wiring
 from doorbell.ids import CommunityId, DeviceId
 from doorbell.logs import LogFormat, LogLevel
@@ -21,6 +23,9 @@ from doorbell.settings import FilePathSetting, MqttSettings, Settings
 
 CONTROL_SOCKET = Path("/run/doorbell-device/control.sock")
 """Where the control line of real pins is: the unit's RuntimeDirectory."""
+
+ClockTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+"""A local time such as "22:00"."""
 
 DEFAULT_PLAYER = ("aplay", "-q", "-N")
 """``-N``: a sound device that another program holds is an error at once, not a wait without end."""
@@ -39,11 +44,20 @@ class SoundSettings(Settings):
     """How to be heard."""
 
     player: tuple[Annotated[str, StringConstraints(min_length=1)], ...] | Literal["none"] = DEFAULT_PLAYER
-    """The command that plays a WAV file, whose path is added at the end; "none": the buzzer only."""
+    """The command that plays a WAV file, and can play one that is still being written: "/dev/stdin" is added at the
+    end. "none": the buzzer only."""
     volume: Annotated[int, Field(ge=0, le=100)] = 80
     """Per cent, until the relay says otherwise. Alarms are played at 40 at least."""
     language: Literal["zh-CN", "en"] = "zh-CN"
     """What is spoken, until the relay says otherwise."""
+    voice: Literal["espeak-ng", "none"] = "espeak-ng"
+    """"none": nothing is spoken but what was recorded; tones and chimes alone."""
+    chime: ChimeName = ChimeName.T3_520
+    """How a bell goes on after 叮咚."""
+    quiet_from: ClockTime | None = None
+    quiet_to: ClockTime | None = None
+    """The device's local time. Routine notices are softer then; an alarm and the answer to a press never are."""
+    quiet_volume: Annotated[int, Field(ge=0, le=100)] = 30
     recordings: FilePathSetting | None = None
     """A directory with recorded sentences, see docs/sounds.md; what is not there is spoken by espeak-ng."""
 
@@ -52,6 +66,19 @@ class SoundSettings(Settings):
         if self.player == ():
             raise ValueError('player: name a command such as ["aplay", "-q", "-N"], or "none"')
         return self
+
+    @model_validator(mode="after")
+    def _quiet_hours_have_two_ends(self) -> Self:
+        if (self.quiet_from is None) != (self.quiet_to is None):
+            raise ValueError("quiet_from and quiet_to: name both, or neither")
+        return self
+
+    def quiet_at(self, local: time) -> bool:
+        """Whether this is a quiet hour. They may reach over midnight; equal ends are no hour at all."""
+        if self.quiet_from is None or self.quiet_to is None:
+            return False
+        begin, end = (time.fromisoformat(one) for one in (self.quiet_from, self.quiet_to))
+        return begin <= local < end if begin <= end else local >= begin or local < end
 
 
 class HealthSettings(Settings):

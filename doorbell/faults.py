@@ -60,6 +60,14 @@ FAULTS: dict[str, FaultWords] = {
         "检查喇叭、声卡和 [sound] player。",
         "Check speaker, sound card and [sound] player.",
     ),
+    "voice_failed": FaultWords(
+        "不能说话",
+        "no voice",
+        "语句说不出来（voice：espeak-ng 缺失或失效；recording：录音文件不能用）；铃声和提示音照常。",
+        "Sentences are not spoken (voice: no working espeak-ng; recording: a file is no use); tones and chimes go on.",
+        "安装 espeak-ng；录音要 16 位 WAV，不超过 20 秒，见 docs/sounds.md。",
+        "Install espeak-ng; a recording is a 16-bit WAV file of at most 20 s, see docs/sounds.md.",
+    ),
     "undervoltage": FaultWords(
         "电压不足",
         "undervoltage",

@@ -10,7 +10,7 @@ import math
 from array import array
 from collections.abc import Sequence
 
-from device.synth import C5, E5
+from device.sounds.scores import C5, E5
 
 WINDOW_S = 0.1
 """Four windows in the shorter note, and 10 Hz wide: the two notes are 136 Hz apart."""

@@ -10,7 +10,6 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from device.core.signals import Tone
@@ -19,7 +18,9 @@ from device.doctor.hearing import ENOUGH, EXPECTED, notes_heard
 from device.doctor.words_talk import say
 from device.findings import Finding, Severity
 from device.player import dies_with_us
-from device.synth import RATE, Clip, length_s, render
+from device.sounds.making import clip_at, length_s
+from device.sounds.recipes import ding_dong_recipe, tone_recipe
+from device.sounds.waves import RATE
 
 _PATIENCE_S = 10.0
 """How much longer than its sound a player may take before it counts as hanging."""
@@ -46,22 +47,19 @@ class PlayerAndRecorder:
     player: Sequence[str]
 
     def play(self, wav: bytes, within_s: float) -> str | None:
-        """Play a WAV file to its end."""
-        with tempfile.TemporaryDirectory(prefix="doorbell-doctor-") as directory:
-            path = Path(directory) / "sound.wav"
-            path.write_bytes(wav)
-            try:
-                done = subprocess.run(
-                    [*dies_with_us(), *self.player, str(path)],
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    timeout=within_s,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                return f"{self.player[0]}: > {within_s:.0f} s"
-            except OSError as error:
-                return f"{self.player[0]}: {error.strerror}"
+        """Play a WAV file to its end, through a pipe as the daemon does."""
+        try:
+            done = subprocess.run(
+                [*dies_with_us(), *self.player, "/dev/stdin"],
+                input=wav,
+                capture_output=True,
+                timeout=within_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"{self.player[0]}: > {within_s:.0f} s"
+        except OSError as error:
+            return f"{self.player[0]}: {error.strerror}"
         return None if done.returncode == 0 else _last_words(done.stderr, f"{self.player[0]}: {done.returncode}")
 
     def record(self, device: str, for_s: int, meanwhile: Callable[[], None]) -> array[int] | str:
@@ -115,8 +113,9 @@ def hear_speaker(loud: Loudspeaker | None, percent: int, console: Console | None
     if console is None:
         return Finding("speaker", "not_asked", Severity.NOTE)
     console.tell([say("listen_now")])
-    for what in (Clip.CHIME, Tone.COMING):
-        reason = loud.play(render(what, percent), length_s(what) + _PATIENCE_S)
+    for recipe in (ding_dong_recipe(), tone_recipe(Tone.COMING)):
+        wav = clip_at(recipe, percent)
+        reason = loud.play(wav, length_s(wav) + _PATIENCE_S)
         if reason is not None:
             return Finding("speaker", "player_failed", Severity.FAILURE, {"reason": reason})
     match console.ask(say("did_you_hear")):
@@ -132,10 +131,11 @@ def _recorded(loud: Loudspeaker, percent: int, console: Console | None, recorder
     if console is not None:
         console.tell([say("recording", recorder=recorder)])
     failed: list[str | None] = []
+    wav = clip_at(ding_dong_recipe(), percent)
     heard = loud.record(
         recorder,
-        math.ceil(length_s(Clip.CHIME)) + _MARGIN_S,
-        lambda: failed.append(loud.play(render(Clip.CHIME, percent), length_s(Clip.CHIME) + _PATIENCE_S)),
+        math.ceil(length_s(wav)) + _MARGIN_S,
+        lambda: failed.append(loud.play(wav, length_s(wav) + _PATIENCE_S)),
     )
     if failed and failed[0] is not None:
         return Finding("speaker", "player_failed", Severity.FAILURE, {"reason": failed[0]})

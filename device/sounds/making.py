@@ -15,7 +15,7 @@ from typing import Any
 
 from device.sounds.level import CHIME_LUFS, SPEECH_LUFS, levelled, trimmed, without_rumble
 from device.sounds.reading import Part
-from device.sounds.waves import RATE, Note, WaveError, from_wav, play_notes, to_wav
+from device.sounds.waves import HEADER_BYTES, RATE, Note, WaveError, from_wav, play_notes, scaled, to_wav
 from doorbell.errors import DoorbellError
 
 _VERSION = 1
@@ -101,6 +101,17 @@ def make_clip(recipe: Recipe) -> bytes:
             return to_wav(levelled(_spoken(parts, wpm), SPEECH_LUFS))
         case Recording(path):
             return to_wav(levelled(trimmed(without_rumble(_recorded(path))), SPEECH_LUFS))
+
+
+def clip_at(recipe: Recipe, percent: int) -> bytes:
+    """The clip as a WAV file at a part of its volume. Raises as ``make_clip`` does."""
+    content = make_clip(recipe)
+    return content[:HEADER_BYTES] + scaled(content[HEADER_BYTES:], percent)
+
+
+def length_s(wav: bytes) -> float:
+    """How long one of our own WAV files lasts."""
+    return (len(wav) - HEADER_BYTES) / (2 * RATE)
 
 
 def _spoken(parts: tuple[Part, ...], wpm: int) -> array[float]:

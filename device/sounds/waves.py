@@ -5,10 +5,8 @@ Everything is mono, ``RATE`` samples a second; as floats between -1 and 1 while 
 
 from __future__ import annotations
 
-import io
 import math
 import struct
-import wave
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,10 +16,14 @@ from doorbell.errors import DoorbellError
 
 RATE = 22_050
 """Samples a second, as espeak-ng speaks: everything here is below 4 kHz, where old ears still hear."""
+HEADER_BYTES = 44
+"""Of a WAV file as we write it, before its samples."""
 _PARTIALS = ((1.0, 1.0, 1.0), (2.0, 0.35, 1.6), (3.0, 0.12, 2.6))
 """Frequency, strength and speed of decay of a struck bar, relative to the fundamental."""
 _SQUARE_LIMIT_HZ = 10_000
 """Harmonics of a square wave above it are left out: near half of ``RATE`` they would come back as other tones."""
+_PCM = (1, 0xFFFE)
+"""The format tags of plain samples, short and extended."""
 EDGE_S = 0.004
 """A start and an end without a click."""
 ENDLESS_BYTES = 0x7FFF_F000
@@ -53,6 +55,14 @@ def play_notes(notes: Iterable[Note]) -> array[float]:
     return samples
 
 
+def scaled(samples: bytes, percent: int) -> bytes:
+    """At a part of its volume; in place of a mixer, which a Pi's headphone socket and most sound cards lack."""
+    if percent >= 100:
+        return samples
+    factor = percent * 65536 // 100
+    return array("h", [one * factor >> 16 for one in array("h", samples)]).tobytes()
+
+
 def faded(samples: array[float]) -> array[float]:
     """The same with both ends faded over ``EDGE_S``; in place."""
     edge = max(1, round(EDGE_S * RATE))
@@ -82,22 +92,37 @@ def from_wav(content: bytes, *, longest_s: float) -> array[float]:
     A length in the header that is more than what follows (a stream's) is cut to what there is. Raises ``WaveError``
     for everything that is not such a file, is empty, or lasts longer than ``longest_s``.
     """
-    try:
-        with wave.open(io.BytesIO(content)) as file:
-            channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            data = file.readframes(min(file.getnframes(), int((longest_s + 1) * rate)))
-    except (wave.Error, EOFError, struct.error) as error:
-        raise WaveError(f"not a PCM WAV file ({error})") from error
+    channels, width, rate, data = _parts(content)
     if width != 2 or not 8_000 <= rate <= 96_000:
         raise WaveError(f"{8 * width} bit at {rate} Hz; needed are 16 bit at 8,000 to 96,000 Hz")
+    if len(data) / (2 * channels) / rate > longest_s:
+        raise WaveError(f"longer than {longest_s:g} s")
     frames = array("h", data[: len(data) - len(data) % (2 * channels)])
     if not len(frames):
         raise WaveError("it holds no samples")
-    if len(frames) / channels / rate > longest_s:
-        raise WaveError(f"longer than {longest_s:g} s")
     tracks = [frames[one::channels] for one in range(channels)]
     mono = array("d", (sum(one) / channels / 32768 for one in zip(*tracks, strict=True)))
     return mono if rate == RATE else _converted(mono, rate)
+
+
+def _parts(content: bytes) -> tuple[int, int, int, bytes]:
+    """Channels, bytes of a sample, rate, and the samples. Read by hand: ``wave`` answers rubbish with whatever its
+    parts happen to raise."""
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+        raise WaveError("not a WAV file")
+    form, at = b"", 12
+    while at + 8 <= len(content):
+        name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
+        body = content[at + 8 : at + 8 + size]
+        if name == b"fmt " and len(body) >= 16:
+            form = body
+        elif name == b"data" and form:
+            kind, channels, rate, _, frame_bytes, _ = struct.unpack("<HHIIHH", form[:16])
+            if kind not in _PCM or not 1 <= channels <= 8 or frame_bytes % channels:
+                raise WaveError("not a PCM WAV file")
+            return channels, frame_bytes // channels, rate, body
+        at += 8 + size + size % 2
+    raise WaveError("not a whole WAV file")
 
 
 def _converted(samples: array[float], rate: int) -> array[float]:

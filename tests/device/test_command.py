@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
+from datetime import time
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,15 @@ def test_every_key_of_the_commands_has_words() -> None:
             key, "en", stable=1, hold=2, stuck=3, player="p", volume=4, s=5,
             name="n", pin="p", how="h", gpio=1, place=2, use="u", pull="up",
         )  # fmt: skip
+
+
+def test_quiet_hours_reach_over_midnight_and_have_two_ends(tmp_path: Path) -> None:
+    sound = load(tmp_path, BELL + '[sound]\nquiet_from = "22:00"\nquiet_to = "07:00"\n').sound
+    hours = {"21:59": False, "22:00": True, "03:00": True, "06:59": True, "07:00": False, "12:00": False}
+    assert {at: sound.quiet_at(time.fromisoformat(at)) for at in hours} == hours
+    noon = load(tmp_path, BELL + '[sound]\nquiet_from = "12:30"\nquiet_to = "14:00"\n').sound
+    assert [noon.quiet_at(time(hour)) for hour in (12, 13, 14, 0)] == [False, True, False, False]
+    assert not load(tmp_path, BELL).sound.quiet_at(time(3))
+    for wrong in ('quiet_from = "22:00"', 'quiet_from = "24:00"\nquiet_to = "07:00"', 'chime = "loud"'):
+        with pytest.raises(SetupError, match=r"quiet|chime"):
+            load(tmp_path, f"{BELL}[sound]\n{wrong}\n")

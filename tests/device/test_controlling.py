@@ -14,8 +14,9 @@ from device.adapters.control import ControlError, ask
 from device.adapters.gpio import GpioPins, open_factory
 from device.adapters.sound import Speaker
 from device.controlling import serve_control
-from device.core.role import ButtonName
+from device.core.role import ButtonName, Role
 from device.loop import Inbox
+from device.repertoire import SpeakerOptions
 from device.wiring import ButtonWire, OutputWire, Wiring
 from doorbell.errors import SetupError
 from tests.device.doubles import Bench
@@ -43,7 +44,7 @@ def serve(tmp_path: Path, pins: GpioPins) -> Iterator[Serve]:
                 runtime=Bench().runtime,
                 inbox=Inbox(),
                 pins=pins,
-                speaker=Speaker(None, tmp_path, percent=80, buzzer=None, sink=print),
+                speaker=Speaker(SpeakerOptions(None, Role.PANEL), tmp_path, buzzer=None, sink=print),
                 clock=SystemClock(),
                 state_dir=tmp_path,
                 outbox=tmp_path / "outbox.sqlite3",

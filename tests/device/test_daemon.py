@@ -99,7 +99,7 @@ class Device:
         self.config = directory / "device.toml"
         self.socket = directory / "state" / "pins.sock"
         player = directory / "player"
-        player.write_text("#!/bin/sh\nexec sleep 4\n")
+        player.write_text('#!/bin/sh\nexec cat "$1" > /dev/null\n')
         player.chmod(0o755)
         self.config.write_text(
             f'device = "{DEVICE}"\ncommunity = "{COMMUNITY}"\nrole = "{role}"\nstate_dir = "state"\n'

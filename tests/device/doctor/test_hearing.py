@@ -10,11 +10,14 @@ import pytest
 
 from device.core.signals import Tone
 from device.doctor.hearing import ENOUGH, EXPECTED, notes_heard, share_of
-from device.synth import C5, E5, RATE, Clip, render
+from device.sounds.making import Recipe, clip_at
+from device.sounds.recipes import ding_dong_recipe, tone_recipe
+from device.sounds.scores import C5, E5
+from device.sounds.waves import RATE
 
 
-def wave_of(what: Clip | Tone, percent: int = 80) -> array[int]:
-    return array("h", render(what, percent)[44:])
+def wave_of(recipe: Recipe, percent: int = 80) -> array[int]:
+    return array("h", clip_at(recipe, percent)[44:])
 
 
 def sine(hz: float, seconds: float, height: float = 8_000) -> array[int]:
@@ -31,12 +34,12 @@ def test_all_the_energy_of_a_tone_is_at_its_frequency_and_none_elsewhere(hz: flo
 
 @pytest.mark.parametrize("percent", [3, 40, 100])
 def test_the_chime_has_all_its_notes_however_loud(percent: int) -> None:
-    assert notes_heard(wave_of(Clip.CHIME, percent), RATE) == EXPECTED
+    assert notes_heard(wave_of(ding_dong_recipe(), percent), RATE) == EXPECTED
 
 
 def test_the_chime_is_heard_in_a_noisy_room_that_echoes_after_a_late_start() -> None:
     dice = random.Random(1)
-    chime = wave_of(Clip.CHIME, 30)
+    chime = wave_of(ding_dong_recipe(), 30)
     echo = round(0.04 * RATE)
     room = array("h", [0] * RATE)
     for n in range(len(chime)):
@@ -54,8 +57,8 @@ def test_the_chime_is_heard_in_a_noisy_room_that_echoes_after_a_late_start() -> 
         sine(520.0, 6),
         sine(50.0, 6),
         sine(E5, 6),
-        wave_of(Clip.CHIME)[: round(1.3 * RATE)],  # once, and then somebody pulls the plug
-        *(wave_of(tone) for tone in Tone),
+        wave_of(ding_dong_recipe())[: round(1.3 * RATE)],  # once, and then somebody pulls the plug
+        *(wave_of(tone_recipe(tone)) for tone in Tone),
     ],
 )
 def test_nothing_else_is_taken_for_it(other: array[int]) -> None:

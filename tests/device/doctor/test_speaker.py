@@ -11,7 +11,9 @@ import pytest
 
 from device.doctor.speaker import PlayerAndRecorder, hear_speaker
 from device.findings import Finding
-from device.synth import RATE, Clip, render
+from device.sounds.making import clip_at
+from device.sounds.recipes import ding_dong_recipe
+from device.sounds.waves import RATE
 from tests.device.doctor.showing import ScriptedConsole, codes, severities
 
 
@@ -46,7 +48,7 @@ class FakeLoudspeaker:
 def test_a_person_says_whether_it_was_heard(answer: bool | None, found: dict[str, str]) -> None:
     loud = FakeLoudspeaker()
     assert severities([hear_speaker(loud, 80, ScriptedConsole(answer), None)]) == found
-    assert loud.played[0] == render(Clip.CHIME, 80)
+    assert loud.played[0] == clip_at(ding_dong_recipe(), 80)
     assert len(loud.played) == 2
 
 
@@ -112,7 +114,7 @@ def test_aplay_and_arecord_hear_each_other_over_a_pair_of_alsa_files(
     def listen(recorder: str = "mic") -> Finding:
         return hear_speaker(loud, 80, None, recorder)
 
-    assert loud.play(render(Clip.CHIME, 80), 20) is None
+    assert loud.play(clip_at(ding_dong_recipe(), 80), 20) is None
     (tmp_path / "out.raw").replace(air)
     heard = listen()
     assert (codes([heard]), heard.data["found"]) == (["speaker.recorded"], 6)
