@@ -11,6 +11,7 @@ brokers fail if a release renames them. bench/ring.py has the figures.
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from contextlib import suppress
@@ -33,6 +34,8 @@ class BulkSocket:
         self._sock = sock
         self._in = bytearray()
         self._out = bytearray()
+        self.silent = False
+        """The connection ended because nothing came back any more, as opposed to being closed by the other side."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -49,7 +52,11 @@ class BulkSocket:
     def recv(self, size: int) -> bytes:
         """Up to ``size`` bytes; raises what the real socket raises when nothing has arrived."""
         if not self._in:
-            data = self._sock.recv(max(READ_SIZE, size))
+            try:
+                data = self._sock.recv(max(READ_SIZE, size))
+            except OSError as error:
+                self.silent = self.silent or error.errno in _NOTHING_COMES_BACK
+                raise
             if len(data) <= size:
                 return bytes(data)
             self._in += data
@@ -81,6 +88,8 @@ class BulkSocket:
             except OSError as error:
                 if getattr(error, "errno", None) in _TLS_WANTS_MORE:
                     return False
+                # The kernel tells it only once: here or at ``recv``.
+                self.silent = self.silent or error.errno in _NOTHING_COMES_BACK
                 self._out.clear()
                 return True
             del self._out[:sent]
@@ -89,6 +98,7 @@ class BulkSocket:
 
 _TLS_WANTS_MORE = (2, 3)
 """``SSL_ERROR_WANT_READ`` and ``SSL_ERROR_WANT_WRITE``."""
+_NOTHING_COMES_BACK = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN)
 
 
 class Waker:

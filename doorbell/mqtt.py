@@ -1,71 +1,58 @@
-"""The link to the broker: MQTT 3.1.1 with paho. The only module that imports it.
+"""The link to the broker, or to several in order: MQTT 3.1.1 on one thread of ours.
 
-Every connection (a *generation*) is a fresh paho client on one thread of ours, used once and thrown away. So nothing
-that was not delivered is sent later behind the programs' back, and a message id of an old connection can never
-acknowledge a message of a new one. What paho offers for that (its own reconnect, queue and thread) is not used:
-an exception in a callback kills its thread while ``is_connected()`` stays true.
-
-Callbacks only wrap what came and hand it to the sink, which is a put on the program's bounded queue. The sink may
-block: then nothing more is read from the socket, and the broker holds the rest.
+Every connection (a *generation*) is a fresh paho client, used once and thrown away. So nothing that was not delivered
+is sent later behind the programs' back, and a message id of an old connection can never acknowledge a message of a new
+one. What paho offers for that (its own reconnect, queue and thread) is not used: an exception in a callback kills its
+thread while ``is_connected()`` stays true.
 """
 
 from __future__ import annotations
 
-import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any
 
-import paho.mqtt.client as paho
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 
-from doorbell.bulk import Waker, in_bulk
+from doorbell.broker_choice import BrokerChoice, name_of
+from doorbell.connection import Connection, Introduction
+from doorbell.dial import Resolver
 from doorbell.errors import SetupError
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkEvent, LinkUp
-from doorbell.logs import LogOnce
-from doorbell.reasons import explain_disconnect, explain_error
+from doorbell.reasons import explain_error
 from doorbell.settings import MqttSettings
-from doorbell.tls import tls_context
-from doorbell.wire import MAX_PAYLOAD_BYTES, Presence
 
 Sink = Callable[[LinkEvent], None]
 
-MAX_UNACKED = 10_000
-"""Messages published and not yet acknowledged by the broker, at most. Two bytes of message id allow 65,535; with
-8 KiB each these are 80 MB at worst, and a burst of 2,000 presses passes without refusal."""
-DEAD_PEER_MS = 10_000
-"""Data that the other side's kernel has not acknowledged for so long ends the connection. A press must not sit in a
-half-open socket until two keepalives have passed; a Wi-Fi roaming takes less than this."""
-STABLE_S = 10.0
-"""A connection that lasted less does not reset the back-off: two clients with one id would kick each other for ever."""
-LOOP_TURN_S = 1.0
-READS_A_TURN = 200
-"""Packets that have arrived already and are read before anything is written."""
-FULL_TURN_S = 0.005
-"""While the network does not take what waits, it is offered again this often."""
+ONLINE_AGAIN_S = 5.0
+"""After a move to another broker ``online`` is said again after this, and at doubled intervals until two keepalives
+have passed. The will at the broker that was lost comes up to 1.5 keepalives late, and over a bridge it would overwrite
+the first ``online``."""
 
 _log = structlog.get_logger("doorbell.mqtt")
+
+
+def never_busy() -> bool:
+    """For a program that may be interrupted at any time."""
+    return False
 
 
 class MqttLink:
     """A ``doorbell.link.Link`` over MQTT, with its thread.
 
+    ``settings``: with fallbacks, the first broker that answers is used, see ``doorbell.broker_order``.
     ``client_id``: unique at the broker. ``subscriptions``: filters with QoS; all must be granted as asked.
-    ``sink``: takes every ``LinkEvent`` on the link's thread. ``clean_session``: False keeps the broker's session, so
-    that what was not acknowledged comes again after a reconnect (the relay); True forgets it (a device, to which
-    only retained state matters). ``presence_topic``: says ``online`` there at every connect, ``offline`` at
-    ``stop`` and as last will.
+    ``sink``: takes every ``LinkEvent`` on the link's thread; it may block, which holds the broker back.
+    ``clean_session``: False keeps the broker's session, so that what was not acknowledged comes again after a reconnect
+    (the relay); True forgets it (a device, to which only retained state matters). ``presence_topic``: says ``online``
+    there at every connect, ``offline`` at ``stop``, before a change of brokers and as last will.
 
     ``patient``: what is published and acknowledged leaves at ``flush`` (or within a second), for a program that does
-    much of both in one go.
+    much of both in one go. ``busy``: asked on the link's thread before a fallback is left for the first broker, which
+    costs a moment without a connection; while it says True the return waits, two minutes at most.
 
-    Raises ``SetupError`` for certificates or a password file that cannot be used: the operator's to repair.
+    Raises ``SetupError`` for certificates or a password file that cannot be used, if no broker is left without them:
+    the operator's to repair.
     """
 
     def __init__(
@@ -78,23 +65,21 @@ class MqttLink:
         clean_session: bool,
         presence_topic: str | None,
         patient: bool = False,
+        busy: Callable[[], bool] = never_busy,
     ) -> None:
         self.patient = patient
-        self._settings = settings
-        self._client_id = client_id
-        self._subscriptions = tuple(subscriptions)
+        self._introduction = Introduction(client_id, tuple(subscriptions), clean_session, presence_topic)
         self._sink = sink
-        self._clean_session = clean_session
-        self._presence_topic = presence_topic
+        self._choice = BrokerChoice(settings, busy)
+        self._resolver = Resolver()
         self._generation = 0
-        self._open: _Connection | None = None
-        self._up: _Connection | None = None
+        self._open: Connection | None = None
+        self._up: Connection | None = None
+        self._online_again: tuple[float, float] | None = None
+        """When ``online`` is to be said again, and the interval after that."""
         self._stopping = threading.Event()
-        self._complaints = LogOnce(_log)
-        self._random = random.Random()
-        self._failures = 0
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{client_id}", daemon=True)
-        self._new_client()  # a wrong file must be told at start and not at the first reconnect
+        self._try_files()
 
     # --- what the program's main thread calls -----------------------------------------------------------------------
 
@@ -109,17 +94,13 @@ class MqttLink:
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         """Hand a message to the connection; False if there is none or ``MAX_UNACKED`` are on their way."""
         connection = self._up
-        return (
-            connection is not None
-            and connection.client.publish(topic, payload, qos, retain).rc is MQTTErrorCode.MQTT_ERR_SUCCESS
-        )
+        return connection is not None and connection.publish(topic, payload, qos, retain)
 
     def ack(self, delivery: Delivery) -> None:
         """Tell the broker that a delivery is dealt with; ignored if its connection has ended or it was acked before."""
         connection = self._up
-        if connection is not None and connection.unacked.get(delivery.mid) is delivery:
-            del connection.unacked[delivery.mid]
-            connection.client.ack(delivery.mid, delivery.qos)
+        if connection is not None:
+            connection.ack(delivery)
 
     def flush(self) -> None:
         """Send what has been published and acknowledged; needed by a ``patient`` link only."""
@@ -153,7 +134,7 @@ class MqttLink:
                 reason = self._live_once()
                 if not self._stopping.is_set():
                     self._sink(LinkDown(reason))
-                    self._stopping.wait(self._backoff_s())
+                    self._stopping.wait(self._choice.pause_s())
         except Exception as error:  # noqa: BLE001 - told to the program, which must not go on deaf: see LinkDied
             self._up = self._open = None
             _log.exception("link.died")
@@ -167,72 +148,64 @@ class MqttLink:
 
     def _live_once(self) -> str:
         """One connection from beginning to end; the reason of its end in plain words."""
-        settings = self._settings
+        settings, within_s = self._choice.current, self._choice.within_s()
         try:
-            connection = _Connection(self, self._new_client(), self._generation + 1)
+            connection = Connection(self, self._introduction, settings, self._generation + 1, within_s)
         except SetupError as error:
-            return self._complain("link.refused", str(error))
+            return self._refused(str(error))
         self._open = connection  # before ``_stopping`` is asked: either ``stop`` sees it, or we see ``stop``
         try:
-            connection.client.connect(settings.host, settings.port, settings.keepalive_s)
+            name_s = settings.connect_timeout_s if within_s is None else within_s
+            connection.dial(self._resolver.addresses(settings.host, settings.port, name_s))
         except (OSError, ValueError) as error:
             self._open = None
             connection.forget()
-            return self._complain("link.refused", explain_error(error, settings))
+            return self._refused(explain_error(error, settings, name_s))
         try:
             reason = connection.serve(self._stopping)
         finally:
             self._up = self._open = None
             connection.forget()
         if connection.up_since is None:
-            return self._complain("link.refused", reason)
-        lasted_s = time.monotonic() - connection.up_since
-        if lasted_s >= STABLE_S:
-            self._failures = 0
+            return self._refused(reason)
+        lasted_s = round(time.monotonic() - connection.up_since, 1)
         if not self._stopping.is_set():
-            _log.warning("link.down", reason=reason, generation=connection.generation, lasted_s=round(lasted_s, 1))
+            _log.warning(
+                "link.down",
+                reason=reason,
+                generation=connection.generation,
+                broker=name_of(settings),
+                lasted_s=lasted_s,
+            )
+        self._choice.ended(silent=connection.silent)
         return reason
 
-    def _complain(self, event: str, reason: str) -> str:
-        if not self._stopping.is_set():
-            self._complaints.warning(event, reason=reason, host=self._settings.host, port=self._settings.port)
+    def _refused(self, reason: str) -> str:
+        self._choice.refused(reason, tell=not self._stopping.is_set())
         return reason
 
-    def _backoff_s(self) -> float:
-        """Exponential with full jitter: a fleet that lost its broker must not come back in step."""
-        low = self._settings.backoff_min_s
-        high = min(self._settings.backoff_max_s, low * 2.0 ** min(self._failures + 1, 16))
-        self._failures += 1
-        return self._random.uniform(low, max(low, high))
+    def _try_files(self) -> None:
+        """A wrong file must be told at start and not at the first reconnect; but one usable broker is enough to run,
+        because a damaged file of a fallback must not silence a device."""
+        errors: list[SetupError] = []
+        for broker in self._choice.brokers:
+            try:
+                Connection(self, self._introduction, broker, 0).forget()
+            except SetupError as error:
+                errors.append(error)
+                if len(errors) == len(self._choice.brokers):
+                    raise errors[0] from None
+        for told in errors:
+            _log.warning("link.broker_unusable", reason=str(told))
 
-    def _new_client(self) -> paho.Client:
-        settings = self._settings
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            clean_session=self._clean_session,
-            protocol=paho.MQTTv311,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        client.connect_timeout = settings.connect_timeout_s
-        # No limit in flight, but one on all unacknowledged: with an in-flight limit paho walks through all of them
-        # at every acknowledgement, which is quadratic in a burst.
-        client.max_inflight_messages_set(0)
-        client.max_queued_messages_set(MAX_UNACKED)
-        if settings.username is not None:
-            client.username_pw_set(settings.username, settings.read_password())
-        if settings.tls is not None:
-            client.tls_set_context(tls_context(settings.tls))
-        if self._presence_topic is not None:
-            client.will_set(self._presence_topic, Presence.OFFLINE.value, qos=1, retain=True)
-        return client
+    # --- what a connection calls, on the link's thread ---------------------------------------------------------------
 
-    def came_up(self, connection: _Connection) -> None:
-        """Connected and subscribed: the programs may publish. On the link's thread, before any delivery."""
+    def came_up(self, connection: Connection) -> None:
+        """Connected and subscribed: the programs may publish. Before any delivery."""
         self._generation = connection.generation
         self._up = connection
-        _log.info("link.up", generation=connection.generation, refusals_unlogged=self._complaints.clear())
+        moved = self._choice.came_up(connection.generation)
+        self._online_again = (time.monotonic() + ONLINE_AGAIN_S, ONLINE_AGAIN_S * 2) if moved else None
         self.hand_over(LinkUp(connection.generation))
 
     def hand_over(self, event: LinkEvent) -> None:
@@ -240,161 +213,12 @@ class MqttLink:
         if not self._stopping.is_set():
             self._sink(event)
 
-    @property
-    def subscriptions(self) -> tuple[tuple[str, int], ...]:
-        """Filters with their QoS."""
-        return self._subscriptions
-
-    @property
-    def presence_topic(self) -> str | None:
-        """Where ``online`` is said."""
-        return self._presence_topic
-
-    @property
-    def handshake_s(self) -> float:
-        """How long CONNACK and SUBACK may take: as long as any silence may last on a live connection."""
-        return float(self._settings.keepalive_s)
-
-
-class _Connection:
-    """One generation. Its methods run on the link's thread, but for ``leave`` and ``cut``."""
-
-    def __init__(self, link: MqttLink, client: paho.Client, generation: int) -> None:
-        self.client = client
-        self._waker: Waker | None = None
-        self.generation = generation
-        self.up_since: float | None = None
-        self.unacked: dict[int, Delivery] = {}
-        self._link = link
-        self._subscribe_mid: int | None = None
-        self._early: list[Delivery] = []
-        """What came before SUBACK; the protocol bounds it: 65,535 message ids can be unacknowledged at once."""
-        self._reason: str | None = None
-        self._over = False
-        client.on_socket_open = _tune_socket
-        # With this callback set, paho never writes on the caller's thread: two threads in its write loop can
-        # interleave the halves of two packets. The link's thread writes; publish wakes it.
-        client.on_socket_register_write = _leave_to_loop
-        client.on_connect = self._on_connect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.on_disconnect = self._on_disconnect
-
-    def serve(self, stopping: threading.Event) -> str:
-        """Turn the loop until the connection ends; returns why."""
-        if stopping.is_set():
-            self.client.disconnect()
-        deadline = time.monotonic() + self._link.handshake_s
-        self._waker = Waker(patient=self._link.patient)
-        bulk = in_bulk(self.client, self._waker)
-        loop, wait_s = self.client.loop, LOOP_TURN_S
-        while loop(wait_s) is MQTTErrorCode.MQTT_ERR_SUCCESS:
-            for _ in range(READS_A_TURN):
-                if not bulk.pending() or self.client.loop_read() is not MQTTErrorCode.MQTT_ERR_SUCCESS:
-                    break
-            wait_s = LOOP_TURN_S if bulk.flush() else FULL_TURN_S
-            if self.up_since is None and time.monotonic() > deadline:
-                self._end(f"the broker did not finish the handshake within {self._link.handshake_s:.0f} s")
-        return self._reason or "the connection ended"
-
-    def wake(self) -> None:
-        """From the main thread: have the loop write what is queued."""
-        if self._waker is not None:
-            self._waker.wake()
-
-    def leave(self, wait_s: float) -> None:
-        """From the main thread: say offline, give the broker ``wait_s`` to acknowledge it, then disconnect."""
-        topic = self._link.presence_topic
-        if topic is not None and self.up_since is not None:
-            info = self.client.publish(topic, Presence.OFFLINE.value, qos=1, retain=True)
-            self.wake()
-            # The connection may end or its queue be full just now: then the last will says it.
-            with suppress(RuntimeError, ValueError):
-                deadline = time.monotonic() + wait_s
-                while not info.is_published():
-                    if self._over or time.monotonic() > deadline:
-                        return
-                    info.wait_for_publish(0.05)
-        self.client.disconnect()
-
-    def cut(self) -> None:
-        """End the TCP connection without a DISCONNECT, so that the broker publishes the last will."""
-        sock: Any = self.client.socket()
-        if sock is not None:
-            with suppress(OSError):  # it ended by itself in this moment
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def forget(self) -> None:
-        """Break the circle of references, so that paho closes its sockets now and not at some collection."""
-        self._over = True
-        client = self.client
-        client.on_connect = client.on_subscribe = client.on_message = client.on_disconnect = None
-        self.unacked.clear()
-
-    def _end(self, reason: str) -> None:
-        self._reason = self._reason or reason
-        self.cut()
-
-    def _on_connect(
-        self, client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Properties | None
-    ) -> None:
-        if code.is_failure:
-            self._reason = f"the broker refused us: {code}"
-            return
-        link = self._link
-        if link.presence_topic is not None:
-            client.publish(link.presence_topic, Presence.ONLINE.value, qos=1, retain=True)
-        if link.subscriptions:
-            _, self._subscribe_mid = client.subscribe(list(link.subscriptions))
-        else:
-            self._come_up()
-
-    def _on_subscribe(
-        self, _client: paho.Client, _data: Any, mid: int, codes: list[ReasonCode], _properties: Properties | None
-    ) -> None:
-        if mid != self._subscribe_mid:
-            return
-        granted = [code.value for code in codes]
-        refused = [topic for (topic, qos), code in zip(self._link.subscriptions, granted, strict=False) if code != qos]
-        if refused or len(granted) != len(self._link.subscriptions):
-            self._end(f"the broker refused the subscription of {', '.join(refused) or 'some filter'}")
-        else:
-            self._come_up()
-
-    def _come_up(self) -> None:
-        self.up_since = time.monotonic()
-        self._link.came_up(self)
-        early, self._early = self._early, []
-        for delivery in early:
-            self._link.hand_over(delivery)
-
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError as error:
-            # A peer's rubbish: the program counts it as a bad topic and acks it.
-            topic = error.object.decode("utf-8", "backslashreplace")
-        # A byte more than allowed is enough to be refused for; the queue must not hold a stranger's megabytes.
-        payload = bytes(message.payload[: MAX_PAYLOAD_BYTES + 1])
-        delivery = Delivery(topic, payload, self.generation, message.mid, message.qos, bool(message.retain))
-        if delivery.qos:
-            self.unacked[delivery.mid] = delivery
-        if self.up_since is None:
-            self._early.append(delivery)
-        else:
-            self._link.hand_over(delivery)
-
-    def _on_disconnect(
-        self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Properties | None
-    ) -> None:
-        self._reason = self._reason or explain_disconnect(str(code), came_up=self.up_since is not None)
-
-
-def _leave_to_loop(_client: paho.Client, _data: Any, _sock: Any) -> None:
-    """The link's thread finds the packet in paho's queue."""
-
-
-def _tune_socket(_client: paho.Client, _data: Any, sock: Any) -> None:
-    # Without it Nagle and delayed ACK together make every second message wait 40 ms.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)
+    def tend(self, connection: Connection) -> str | None:
+        """Where there are several brokers: a reason to leave this one, or None."""
+        now_s = time.monotonic()
+        if self._online_again is not None and now_s >= self._online_again[0]:
+            _, interval_s = self._online_again
+            connection.say_online()
+            again = interval_s < 2 * connection.settings.keepalive_s
+            self._online_again = (now_s + interval_s, interval_s * 2) if again else None
+        return self._choice.tend()

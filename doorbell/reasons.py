@@ -8,8 +8,8 @@ import ssl
 from doorbell.settings import MqttSettings
 
 
-def explain_error(error: OSError | ValueError, settings: MqttSettings) -> str:
-    """What an exception of ``connect`` means, and where to look."""
+def explain_error(error: OSError | ValueError, settings: MqttSettings, within_s: float) -> str:
+    """What an exception of ``connect`` means, and where to look; ``within_s`` is the time that it had."""
     where = f"{settings.host}:{settings.port}"
     match error:
         case ssl.SSLCertVerificationError():
@@ -24,18 +24,20 @@ def explain_error(error: OSError | ValueError, settings: MqttSettings) -> str:
         case socket.gaierror():
             return f"the name {settings.host!r} cannot be resolved: {error.strerror}"
         case TimeoutError():
-            return f"{where} did not answer within {settings.connect_timeout_s:g} s"
+            return f"{where} did not answer within {within_s:g} s"
         case OSError():
             return f"{where} cannot be reached: {error.strerror or error}"
         case _:
             return f"{where} cannot be used: {error}"
 
 
-def explain_disconnect(code: str, *, came_up: bool) -> str:
-    """What paho's reason of a disconnect means."""
+def explain_disconnect(code: str, *, came_up: bool, silent: bool) -> str:
+    """What paho's reason of a disconnect means. ``silent``: the socket's error was that nothing comes back."""
     match code:
         case "Keep alive timeout":
             return "the broker was silent for longer than two keepalives"
+        case _ if silent:
+            return "nothing comes back from the broker: its machine or the network is gone"
         case "Normal disconnection" | "Success":
             return "we disconnected"
         case "Protocol error":

@@ -31,6 +31,8 @@ S = TypeVar("S", bound="Settings")
 _BASE = "settings_directory"
 _MAX_FILE_BYTES = 1024 * 1024
 """A settings file is written by hand; more than 1 MiB is the wrong file."""
+MAX_FALLBACKS = 4
+"""Each that is dead may hold up a press for ``connect_timeout_s``; two brokers are the usual case."""
 
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
@@ -72,14 +74,43 @@ class TlsSettings(Settings):
         return self
 
 
-class MqttSettings(Settings):
-    """How to reach the broker."""
+HostName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
+UserName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
-    host: Annotated[str, StringConstraints(min_length=1, max_length=253)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+
+class FallbackTls(Settings):
+    """What differs from ``[mqtt.tls]`` at a fallback. A certificate brings its own key, or holds it in its file."""
+
+    ca: FilePathSetting | None = None
+    certificate: FilePathSetting | None = None
+    key: FilePathSetting | None = None
+    server_name: HostName | None = None
+    """Never taken from the first broker: it is the name of that one's certificate."""
+
+
+class FallbackBroker(Settings):
+    """A broker for when those before it do not answer; what is not said here is as for the first.
+
+    A ``username`` brings its own ``password_file`` (or none): no broker is sent another user's password. TLS cannot be
+    turned off: whoever silences the first broker must not get the password in clear text.
+    """
+
+    host: HostName
+    port: PortNumber | None = None
+    username: UserName | None = None
+    password_file: FilePathSetting | None = None
+    tls: FallbackTls = FallbackTls()
+
+
+class MqttSettings(Settings):
+    """How to reach the broker, or several in order."""
+
+    host: HostName = "127.0.0.1"
+    port: PortNumber = 1883
     client_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     """The programs fill it in: a device's id, or a relay's own name. Two clients with one id end each other."""
-    username: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    username: UserName | None = None
     password_file: FilePathSetting | None = None
     """A file whose first line is the password; read at every connect. A password itself is never in the settings."""
     tls: TlsSettings | None = None
@@ -87,8 +118,14 @@ class MqttSettings(Settings):
     """The broker sends our last will after 1.5 times this silence; we give the connection up after twice it."""
     prefix: Annotated[str, AfterValidator(_usable_prefix)] = DEFAULT_PREFIX
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How long each address may take to accept TCP. With fallbacks: a whole try, from the name to SUBACK; after two
+    rounds in vain twice as long, and so on up to ``keepalive_s``, for a network that is merely slow."""
     backoff_min_s: Annotated[float, Field(gt=0, le=60)] = 0.5
     backoff_max_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    fallback: Annotated[tuple[FallbackBroker, ...], Field(max_length=MAX_FALLBACKS)] = ()
+    """Used in this order while the first does not answer. All must lead to the same relay: see docs/brokers.md."""
+    return_s: Annotated[float, Field(ge=5, le=3600)] = 60.0
+    """On a fallback: how often the first is asked whether it answers again, give or take a quarter."""
 
     @model_validator(mode="after")
     def _backoff_grows(self) -> Self:
@@ -97,6 +134,44 @@ class MqttSettings(Settings):
                 f"backoff_max_s ({self.backoff_max_s:g}) is less than backoff_min_s ({self.backoff_min_s:g})"
             )
         return self
+
+    @model_validator(mode="after")
+    def _fallbacks_are_usable(self) -> Self:
+        seen = {_same_place(self.host, self.port): "the first broker"}
+        for number, broker in enumerate(self.brokers()[1:], start=1):
+            name = f"fallback {number} ({broker.host}:{broker.port})"
+            place = _same_place(broker.host, broker.port)
+            if place in seen:
+                raise ValueError(f"{name} is the same as {seen[place]}; name another broker, or take it out")
+            seen[place] = f"fallback {number}"
+        return self
+
+    def brokers(self) -> tuple[MqttSettings, ...]:
+        """Every broker in the order of tries, each as the settings of a link that knows no other.
+
+        Raises ``ValueError`` for TLS settings of a fallback that do not fit together.
+        """
+        first = self.model_copy(update={"fallback": ()}) if self.fallback else self
+        return (first, *(first.model_copy(update=self._differing(one, n)) for n, one in enumerate(self.fallback, 1)))
+
+    def _differing(self, fallback: FallbackBroker, number: int) -> dict[str, Any]:
+        port = self.port if fallback.port is None else fallback.port
+        differing: dict[str, Any] = {"host": fallback.host, "port": port}
+        if fallback.username is not None:
+            differing |= {"username": fallback.username, "password_file": fallback.password_file}
+        elif fallback.password_file is not None:
+            differing["password_file"] = fallback.password_file
+        own, shared = fallback.tls, self.tls
+        if own.key is not None and own.certificate is None:
+            raise ValueError(f"fallback {number}: tls has a key but no certificate; name both, or neither")
+        ca = own.ca or (shared and shared.ca)
+        if ca is None:
+            if own != FallbackTls():
+                raise ValueError(f"fallback {number}: tls names no authority; add ca there, or in [mqtt.tls]")
+            return differing
+        mine = own if own.certificate is not None or shared is None else shared
+        differing["tls"] = TlsSettings(ca=ca, certificate=mine.certificate, key=mine.key, server_name=own.server_name)
+        return differing
 
     def read_password(self) -> str | None:
         """The first line of ``password_file``; None without one. ``SetupError`` if it cannot be read or is empty."""
@@ -109,6 +184,10 @@ class MqttSettings(Settings):
         if not lines or not lines[0]:
             raise SetupError(f"{self.password_file}: the password file is empty; write the password on its first line")
         return lines[0]
+
+
+def _same_place(host: str, port: int) -> tuple[str, int]:
+    return host.lower().rstrip("."), port
 
 
 def load_settings(model: type[S], path: Path) -> S:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import ssl
+import time
 from typing import Any
 
 from doorbell.errors import SetupError
 from doorbell.settings import TlsSettings
 
 
-class _NamedContext(ssl.SSLContext):
-    """Checks the certificate against ``expected_name``, if there is one, instead of the host that was dialled."""
+class NamedContext(ssl.SSLContext):
+    """Checks the certificate against ``expected_name`` instead of the address that was dialled."""
 
-    expected_name: str | None = None
+    expected_name: str
+    deadline_s: float | None = None
+    """The handshake must be done by then (monotonic); None: within the socket's own timeout."""
 
     def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
-        if self.expected_name is not None:
-            options["server_hostname"] = self.expected_name
-        tls = super().wrap_socket(*args, **options)
+        tls = super().wrap_socket(*args, **{**options, "server_hostname": self.expected_name})
         try:
+            if self.deadline_s is not None:
+                tls.settimeout(max(0.05, self.deadline_s - time.monotonic()))
             # paho would do it, and leave the socket open when it fails; a second handshake does nothing.
             tls.do_handshake()
         except OSError:
@@ -27,14 +30,15 @@ class _NamedContext(ssl.SSLContext):
         return tls
 
 
-def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """A client's context from files. Made anew at every connect, so that renewed certificates need no restart.
+def tls_context(settings: TlsSettings, host: str) -> NamedContext:
+    """A client's context from files, for the broker ``host``. Made anew at every connect, so that renewed certificates
+    need no restart.
 
     Raises ``SetupError`` that names the file which is missing, unreadable or does not fit.
     """
-    context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.expected_name = settings.server_name
+    context.expected_name = settings.server_name or host
     try:
         context.load_verify_locations(cafile=settings.ca)
     except (OSError, ssl.SSLError) as error:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from doorbell.connection import DEAD_PEER_MS, MAX_UNACKED
 from doorbell.errors import SetupError
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkEvent, LinkUp
-from doorbell.mqtt import DEAD_PEER_MS, MAX_UNACKED, MqttLink
+from doorbell.mqtt import MqttLink
 from doorbell.settings import MqttSettings, TlsSettings
 from sim.broker import free_port
 from tests.doorbell.scripted_broker import CONNECT, DISCONNECT, PUBACK, ScriptedBroker
@@ -364,23 +365,6 @@ def test_the_same_trouble_is_logged_once(scripted: ScriptedBroker, capsys: pytes
     assert logged.count("event=link.refused") == 1
     assert "event=link.up" in logged
     assert "refusals_unlogged=2" in logged
-
-
-def test_the_back_off_doubles_with_jitter_up_to_its_limit() -> None:
-    link = MqttLink(
-        MqttSettings(backoff_min_s=0.5, backoff_max_s=30),
-        client_id="x",
-        subscriptions=(),
-        sink=print,
-        clean_session=True,
-        presence_topic=None,
-    )
-    for tops in ([1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0],):
-        for top in tops:
-            assert 0.5 <= link._backoff_s() <= top
-    later = {round(link._backoff_s(), 3) for _ in range(50)}
-    assert len(later) > 40
-    assert max(later) > 15
 
 
 def test_files_that_cannot_be_used_are_told_at_once(tmp_path: Any) -> None:

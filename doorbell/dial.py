@@ -1,0 +1,122 @@
+"""From a broker's name to its addresses, within a time limit; and whether a broker answers, without a word of MQTT."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from doorbell.errors import SetupError
+from doorbell.reasons import explain_error
+from doorbell.settings import MqttSettings
+from doorbell.tls import tls_context
+
+_LEAST_S = 0.05
+
+
+class Resolver:
+    """Looks names up on a thread of their own: ``getaddrinfo`` knows no time limit, and hangs half a minute where a
+    name server is gone. One lookup for a name at a time; what one brought too late serves the next asking."""
+
+    def __init__(self) -> None:
+        self._running: dict[tuple[str, int], _Lookup] = {}
+
+    def addresses(self, host: str, port: int, within_s: float) -> list[str]:
+        """The addresses of a name in the system's order; of an address itself. Not for several threads at once.
+
+        Raises ``socket.gaierror``, also when time runs out, and ``ValueError`` for what can be no name.
+        """
+        if _is_address(host):
+            return [host]
+        lookup = self._running.get((host, port))
+        if lookup is None or (lookup.error is not None and not lookup.is_alive()):
+            lookup = self._running[host, port] = _Lookup(host, port)
+        lookup.join(within_s)
+        if lookup.is_alive():
+            raise socket.gaierror(socket.EAI_AGAIN, f"no answer from the name service within {within_s:g} s")
+        del self._running[host, port]
+        if lookup.error is not None:
+            raise lookup.error
+        return lookup.found
+
+
+class _Lookup(threading.Thread):
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(name=f"lookup-{host}", daemon=True)
+        self._asked = (host, port)
+        self.found: list[str] = []
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            answers = socket.getaddrinfo(*self._asked, type=socket.SOCK_STREAM)
+            self.found = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        except Exception as error:  # noqa: BLE001 - raised where it was asked
+            self.error = error
+
+
+def each_in_time(addresses: Sequence[str], deadline_s: float) -> Iterator[tuple[str, float]]:
+    """The addresses, each with its fair share of the time that is left until then (monotonic seconds)."""
+    for index, address in enumerate(addresses):
+        yield address, max(_LEAST_S, (deadline_s - time.monotonic()) / (len(addresses) - index))
+
+
+class Knock:
+    """Asks on a thread of its own whether a broker answers: TCP, and TLS if it is set, then closes.
+
+    No MQTT: a second client with our id would end the first one's connection wherever the brokers are a cluster.
+    A broker that takes connections and then says nothing is not found out by this without TLS.
+    """
+
+    def __init__(self, settings: MqttSettings, within_s: float) -> None:
+        self.refusal: str | None = None
+        """Why not, in plain words; None: it answers. To be read when ``done``."""
+        self._settings = settings
+        self._within_s = within_s
+        self._bug: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="mqtt-knock", daemon=True)
+        self._thread.start()
+
+    def done(self) -> bool:
+        """True when the answer is there. Raises what was a bug of ours."""
+        if self._thread.is_alive():
+            return False
+        if self._bug is not None:
+            raise self._bug
+        return True
+
+    def _run(self) -> None:
+        try:
+            self._ask()
+        except SetupError as error:
+            self.refusal = str(error)
+        except (OSError, ValueError) as error:
+            self.refusal = explain_error(error, self._settings, self._within_s)
+        except Exception as error:  # noqa: BLE001 - raised again on the link's thread, see ``done``
+            self._bug = error
+
+    def _ask(self) -> None:
+        settings, deadline_s = self._settings, time.monotonic() + self._within_s
+        context = None if settings.tls is None else tls_context(settings.tls, settings.host)
+        addresses = Resolver().addresses(settings.host, settings.port, self._within_s)
+        for address, share_s in each_in_time(addresses, deadline_s):
+            try:
+                with socket.create_connection((address, settings.port), timeout=share_s) as sock:
+                    if context is not None:
+                        context.deadline_s = deadline_s
+                        context.wrap_socket(sock, do_handshake_on_connect=False).close()
+                    return
+            except OSError:
+                if address == addresses[-1]:
+                    raise
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
