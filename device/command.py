@@ -20,7 +20,7 @@ from device.wiring import HEADER_PINS, Level, OutputWire, Wiring, wiring_notes
 from doorbell.errors import SetupError
 from doorbell.logs import configure_logs
 from doorbell.service import ExitCode
-from doorbell.settings import load_settings
+from doorbell.settings import MqttSettings, load_settings
 from doorbell.wire import Topics
 
 _log = structlog.get_logger("device.command")
@@ -178,13 +178,14 @@ def _check(path: Path) -> None:
     sound = text("buzzer_only") if player == "none" else text(
         "sound_value", player=" ".join(player), volume=settings.sound.volume
     )  # fmt: skip
-    tls = " TLS" if mqtt.tls is not None else ""
+    first, *fallbacks = map(_broker_text, mqtt.brokers())
     rows = {
         "device": settings.device,
         "role": text(settings.role.value),
         "community": settings.community,
         "state_dir": settings.state_dir,
-        "broker": f"{mqtt.host}:{mqtt.port}{tls}",
+        "broker": first,
+        **({"fallbacks": text("fallbacks_value", list=", ".join(fallbacks), s=mqtt.return_s)} if fallbacks else {}),
         "topics": f"{Topics(mqtt.prefix).prefix}/{settings.community}/{settings.device}/…",
         **_wiring_rows(settings, wiring),
         "thresholds": text("thresholds_value", stable=button.stable_ms, hold=button.hold_ms, stuck=button.stuck_s),
@@ -199,6 +200,13 @@ def _check(path: Path) -> None:
         print(f"  {text('note')}: {where}{text(f'note_{note.code}')}")
     if settings.pins.pull_up is not None:
         print(f"  {text('note')}: {text('note_pull_up', pull='up' if settings.pins.pull_up else 'down')}")
+
+
+def _broker_text(broker: MqttSettings) -> str:
+    told = f"{broker.host}:{broker.port}"
+    if broker.tls is not None:
+        told += " TLS" if broker.tls.server_name is None else f" TLS ({broker.tls.server_name})"
+    return told
 
 
 def _wiring_rows(settings: DaemonSettings, wiring: Wiring) -> dict[str, str]:

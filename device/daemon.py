@@ -56,7 +56,7 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path) -> ExitCo
         stack.callback(store.close)
         speaker = _speaker(settings, pins, clock, inbox)
         stack.callback(speaker.close)
-        link = _link(settings, inbox)
+        link = _link(settings, inbox, busy=lambda: runtime.busy())  # noqa: PLW0108 - the runtime is made with it, below
         runtime = DeviceRuntime(
             RuntimeSettings(
                 device=settings.device,
@@ -158,7 +158,7 @@ def _speaker(settings: DaemonSettings, pins: GpioPins, clock: SystemClock, inbox
     return Speaker(options, settings.state_dir / "sounds", buzzer=pins.buzzer, sink=inbox.put_sound)
 
 
-def _link(settings: DaemonSettings, inbox: Inbox) -> MqttLink:
+def _link(settings: DaemonSettings, inbox: Inbox, *, busy: Callable[[], bool]) -> MqttLink:
     topics = Topics(settings.mqtt.prefix)
     return MqttLink(
         settings.mqtt,
@@ -170,4 +170,5 @@ def _link(settings: DaemonSettings, inbox: Inbox) -> MqttLink:
         sink=inbox.put_link,
         clean_session=True,
         presence_topic=topics.of(settings.community, settings.device, Channel.ONLINE),
+        busy=busy,
     )

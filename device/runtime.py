@@ -29,6 +29,7 @@ from device.core.machine import (
     advance_device,
     buttons_deadline,
     buttons_due,
+    device_busy,
     device_deadline,
     new_device,
 )
@@ -169,6 +170,10 @@ class DeviceRuntime:
             outbox=len(self.state.outbox.waiting),
             link=self.state.twin.connected,
         )
+
+    def busy(self) -> bool:
+        """Whether the link should rather not change brokers now. May be asked by any thread: the state is frozen."""
+        return device_busy(self.state)
 
     # --- inputs -----------------------------------------------------------------------------------------------------
 

@@ -95,6 +95,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "community": ("社区", "community"),
     "state_dir": ("数据目录", "state directory"),
     "broker": ("消息代理", "broker"),
+    "fallbacks": ("备用消息代理", "fallback brokers"),
+    "fallbacks_value": (
+        "{list}（按此顺序；约每 {s:g} 秒问一次首选，首选恢复就回去）",
+        "{list} (in this order; the first is asked about every {s:g} s, and gone back to when it answers)",
+    ),
     "topics": ("主题", "topics"),
     "buttons": ("按钮", "buttons"),
     "light": ("灯", "light"),

@@ -118,7 +118,7 @@ def advance_order(
             return replace(order, ask_at_s=ask_at_s, returned=False)
         case Ended(silent) if order.up:
             return _after_end(order, silent, now_s, chance, limits)
-        case Asked(answers, busy) if order.up and not order.leaving and order.ask_at_s is not None:
+        case Asked(answers, busy) if order.up and order.ask_at_s is not None:
             return _after_answer(order, now_s, chance, limits, answers=answers, busy=busy)
         case _:
             return order

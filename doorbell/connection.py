@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.bulk import BulkSocket, Waker, in_bulk
-from doorbell.dial import each_in_time
+from doorbell.dial import share_of
 from doorbell.link import Delivery, LinkEvent
 from doorbell.reasons import explain_disconnect
 from doorbell.settings import MqttSettings
@@ -112,14 +112,11 @@ class Connection:
     def dial(self, addresses: Sequence[str]) -> None:
         """TCP and TLS with the first address that takes them; raises ``OSError`` or ``ValueError`` of the last."""
         settings = self.settings
-        if self._within_s is None:
-            deadline_s = time.monotonic() + settings.connect_timeout_s * len(addresses)
-        else:
-            deadline_s = self._deadline_s
+        if self._within_s is not None:
+            self.client.connect_timeout = share_of(self._deadline_s, addresses)
             if self._tls is not None:
-                self._tls.deadline_s = deadline_s
-        for address, share_s in each_in_time(addresses, deadline_s):
-            self.client.connect_timeout = share_s
+                self._tls.deadline_s = self._deadline_s
+        for address in addresses:
             try:
                 self.client.connect(address, settings.port, settings.keepalive_s)
                 break
@@ -203,6 +200,7 @@ class Connection:
             reconnect_on_failure=False,
             manual_ack=True,
         )
+        client.connect_timeout = settings.connect_timeout_s
         # No limit in flight, but one on all unacknowledged: with an in-flight limit paho walks through all of them
         # at every acknowledgement, which is quadratic in a burst.
         client.max_inflight_messages_set(0)

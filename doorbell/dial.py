@@ -6,7 +6,7 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from doorbell.errors import SetupError
 from doorbell.reasons import explain_error
@@ -58,10 +58,9 @@ class _Lookup(threading.Thread):
             self.error = error
 
 
-def each_in_time(addresses: Sequence[str], deadline_s: float) -> Iterator[tuple[str, float]]:
-    """The addresses, each with its fair share of the time that is left until then (monotonic seconds)."""
-    for index, address in enumerate(addresses):
-        yield address, max(_LEAST_S, (deadline_s - time.monotonic()) / (len(addresses) - index))
+def share_of(deadline_s: float, addresses: Sequence[str]) -> float:
+    """What each address may take so that all are tried by then (monotonic seconds)."""
+    return max(_LEAST_S, (deadline_s - time.monotonic()) / len(addresses))
 
 
 class Knock:
@@ -102,7 +101,8 @@ class Knock:
         settings, deadline_s = self._settings, time.monotonic() + self._within_s
         context = None if settings.tls is None else tls_context(settings.tls, settings.host)
         addresses = Resolver().addresses(settings.host, settings.port, self._within_s)
-        for address, share_s in each_in_time(addresses, deadline_s):
+        share_s = share_of(deadline_s, addresses)
+        for address in addresses:
             try:
                 with socket.create_connection((address, settings.port), timeout=share_s) as sock:
                     if context is not None:

@@ -1,5 +1,6 @@
 """Every example that a newcomer copies can be read as it is, and fits the others."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,20 @@ def test_every_example_is_loaded_by_a_test() -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_example_settings_can_be_loaded(name: str) -> None:
     load_settings(SETTINGS[name], CONFIG / name)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_what_an_example_keeps_in_comments_can_be_loaded_too(name: str, tmp_path: Path) -> None:
+    text = re.sub(r"^# (\[|[a-z_.]+ = )", r"\1", (CONFIG / name).read_text("utf-8"), flags=re.MULTILINE)
+    path = tmp_path / name
+    path.write_text(text, "utf-8")
+    settings = load_settings(SETTINGS[name], path)
+    assert isinstance(settings, DaemonSettings | RelaySettings)
+    first, second = settings.mqtt.brokers()
+    assert first.tls is not None
+    assert second.tls is not None
+    assert second.tls.key == first.tls.key
+    assert (second.host, second.port, second.username) == ("192.168.1.11", first.port, first.username)
 
 
 @pytest.mark.parametrize("name", sorted(REGISTERS))

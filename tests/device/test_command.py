@@ -196,6 +196,27 @@ def test_every_way_of_wiring_has_words() -> None:
         assert text(f"colour_{colour}")
 
 
+def test_check_shows_the_brokers_in_order_with_all_that_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "device.toml"
+    one = '[mqtt]\nhost = "a.local"\n[mqtt.tls]\nca = "ca.pem"\n'
+    more = (
+        '[[mqtt.fallback]]\nhost = "b.local"\nport = 8884\ntls.server_name = "b"\n[[mqtt.fallback]]\nhost = "c.local"\n'
+    )
+    for language, words in (("zh_CN", "备用消息代理: "), ("en_US", "fallback brokers: ")):
+        monkeypatch.setenv("LC_ALL", language)
+        path.write_text(PANEL + one)
+        assert command.main(["check", "--config", str(path)]) == ExitCode.OK
+        assert words not in capsys.readouterr().out
+        path.write_text(PANEL + one + more)
+        assert command.main(["check", "--config", str(path)]) == ExitCode.OK
+        out = capsys.readouterr().out
+        assert ": a.local:1883 TLS\n" in out
+        assert f"{words}b.local:8884 TLS (b), c.local:1883 TLS" in out
+        assert "60 " in out.partition(words)[2].partition("\n")[0]
+
+
 def test_a_wrong_file_ends_with_the_setup_code_and_says_so(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,7 +297,7 @@ def test_every_key_of_the_commands_has_words() -> None:
     for key in re.findall(r'text\("(\w+)"', source):
         assert text(
             key, "en", stable=1, hold=2, stuck=3, player="p", volume=4, s=5,
-            name="n", pin="p", how="h", gpio=1, place=2, use="u", pull="up",
+            name="n", pin="p", how="h", gpio=1, place=2, use="u", pull="up", list="b:1",
         )  # fmt: skip
 
 

@@ -18,6 +18,9 @@ class Station(Settings):
     doors: tuple[TlsSettings, ...] = ()
 
 
+FALLBACK = 'name = "a"\n[mqtt]\nhost = "a"\n[[mqtt.fallback]]\n'
+
+
 def load(tmp_path: Path, text: str | bytes) -> Station:
     path = tmp_path / "station.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -38,7 +41,10 @@ def test_what_is_not_said_has_the_documented_default(tmp_path: Path) -> None:
         connect_timeout_s=5.0,
         backoff_min_s=0.5,
         backoff_max_s=30.0,
+        fallback=(),
+        return_s=60.0,
     )
+    assert station.mqtt.brokers() == (station.mqtt,)
 
 
 def test_relative_paths_count_from_the_file_wherever_it_is_read_from(
@@ -81,6 +87,20 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
         ('name = "a"\n[mqtt]\nkeepalive_s = inf', "mqtt.keepalive_s: "),
         ('name = "a"\n[mqtt.tls]\nca = "x"\nkey = "y"', "mqtt.tls: there is a key but no certificate"),
         ('name = "a"\n[mqtt]\npassword = "secret"', "mqtt.password: unknown key; did you mean 'password_file'?"),
+        (FALLBACK + "", "mqtt.fallback.0.host: missing; add it"),
+        (FALLBACK + 'host = "b"\nprot = 1', "mqtt.fallback.0.prot: unknown key; did you mean 'port'?"),
+        (FALLBACK + 'host = "A."', "mqtt: fallback 1 (A.:1883) is the same as the first broker; name another broker"),
+        (
+            FALLBACK + 'host="b"\n[[mqtt.fallback]]\nhost="b"',
+            "mqtt: fallback 2 (b:1883) is the same as fallback 1; name",
+        ),
+        (FALLBACK + 'host = "b"\ntls.server_name = "x"', "mqtt: fallback 1: tls names no authority; add ca there, or"),
+        (FALLBACK + 'host = "b"\ntls.ca = "x"\ntls.key = "y"', "mqtt: fallback 1: tls has a key but no certificate"),
+        (
+            FALLBACK + 'host = "b"' + 4 * '\n[[mqtt.fallback]]\nhost="c"',
+            "mqtt.fallback: Tuple should have at most 4 items",
+        ),
+        ('name = "a"\n[mqtt]\nreturn_s = 1', "mqtt.return_s: Input should be greater than or equal to 5"),
         ('name = "a"\nport = = 1', "not valid TOML: Invalid value (at line 2, column 8)"),
         (b'name = "a"\n\n# \xff', "line 3 is not UTF-8"),
         (b"#" * 1_100_000, "larger than 1 MiB"),
@@ -105,3 +125,46 @@ def test_a_file_that_is_not_there_or_no_file_is_told(tmp_path: Path) -> None:
         load_settings(Station, tmp_path / "none.toml")
     with pytest.raises(SetupError, match="cannot be read"):
         load_settings(Station, tmp_path)
+
+
+def test_a_fallback_is_like_the_first_broker_but_for_what_it_says(tmp_path: Path) -> None:
+    text = """
+        name = "a"
+        [mqtt]
+        host = "one"
+        port = 8883
+        username = "liu"
+        password_file = "password"
+        keepalive_s = 20
+        [mqtt.tls]
+        ca = "ca.pem"
+        certificate = "liu.pem"
+        key = "liu.key"
+        server_name = "broker-one"
+        [[mqtt.fallback]]
+        host = "two"
+        [[mqtt.fallback]]
+        host = "one"
+        port = 8884
+        username = "guest"
+        tls = { ca = "ca2.pem", certificate = "guest.pem", server_name = "broker-three" }
+        [[mqtt.fallback]]
+        host = "four"
+        password_file = "password4"
+        """
+    first, two, three, four = load(tmp_path, text).mqtt.brokers()
+    assert first.fallback == two.fallback == ()
+    assert first.tls is not None
+    assert (first.host, first.tls.server_name) == ("one", "broker-one")
+    # The name in the certificate is the one thing that is never shared: it would be the wrong one.
+    assert two == first.model_copy(update={"host": "two", "tls": first.tls.model_copy(update={"server_name": None})})
+    assert (three.host, three.port, three.username, three.password_file) == ("one", 8884, "guest", None)
+    assert three.tls == TlsSettings(
+        ca=tmp_path / "ca2.pem", certificate=tmp_path / "guest.pem", key=None, server_name="broker-three"
+    )
+    assert (four.username, four.password_file, four.keepalive_s) == ("liu", tmp_path / "password4", 20)
+
+
+def test_tls_of_a_fallback_alone_needs_its_own_authority(tmp_path: Path) -> None:
+    _, second = load(tmp_path, FALLBACK + 'host = "b"\nport = 8883\ntls.ca = "ca.pem"').mqtt.brokers()
+    assert second.tls == TlsSettings(ca=tmp_path / "ca.pem")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkEvent, LinkUp
-from doorbell.mqtt import MqttLink
+from doorbell.mqtt import MqttLink, never_busy
 from doorbell.settings import MqttSettings
 
 E = TypeVar("E", LinkUp, LinkDown, LinkDied, Delivery)
@@ -33,6 +33,7 @@ class LinkProbe:
         clean_session: bool = True,
         presence_topic: str | None = None,
         sink: Callable[[LinkEvent], None] | None = None,
+        busy: Callable[[], bool] = never_busy,
     ) -> None:
         self.events: queue.Queue[LinkEvent] = queue.Queue()
         self.passed: list[LinkEvent] = []
@@ -43,6 +44,7 @@ class LinkProbe:
             sink=sink or self.events.put,
             clean_session=clean_session,
             presence_topic=presence_topic,
+            busy=busy,
         )
         self.link.start()
 
