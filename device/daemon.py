@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import random
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from importlib import metadata
 from pathlib import Path
