@@ -11,14 +11,16 @@ from doorbell.settings import TlsSettings
 
 
 class NamedContext(ssl.SSLContext):
-    """Checks the certificate against ``expected_name`` instead of the address that was dialled."""
+    """Checks the certificate against ``expected_name``, if there is one, instead of the address that was dialled."""
 
-    expected_name: str
+    expected_name: str | None = None
     deadline_s: float | None = None
     """The handshake must be done by then (monotonic); None: within the socket's own timeout."""
 
     def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
-        tls = super().wrap_socket(*args, **{**options, "server_hostname": self.expected_name})
+        if self.expected_name is not None:
+            options["server_hostname"] = self.expected_name
+        tls = super().wrap_socket(*args, **options)
         try:
             if self.deadline_s is not None:
                 tls.settimeout(max(0.05, self.deadline_s - time.monotonic()))
@@ -30,9 +32,10 @@ class NamedContext(ssl.SSLContext):
         return tls
 
 
-def tls_context(settings: TlsSettings, host: str) -> NamedContext:
-    """A client's context from files, for the broker ``host``. Made anew at every connect, so that renewed certificates
-    need no restart.
+def tls_context(settings: TlsSettings, host: str | None = None) -> NamedContext:
+    """A client's context from files. Made anew at every connect, so that renewed certificates need no restart.
+
+    ``host``: the broker's name where an address is dialled that was looked up before.
 
     Raises ``SetupError`` that names the file which is missing, unreadable or does not fit.
     """

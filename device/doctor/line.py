@@ -119,7 +119,7 @@ class Line:
 
 def brokers_of(settings: DaemonSettings) -> tuple[MqttSettings, ...]:
     """Every broker in the order in which the device tries them."""
-    return (settings.mqtt,)
+    return settings.mqtt.brokers()
 
 
 def unanswered(error: ControlError) -> Finding:
