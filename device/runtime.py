@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from device.core.business import device_busy
 from device.core.button import Edge, Sample
 from device.core.effects import Chime, Effect, Ignored, Noted, Play, Report, Send, Show, Tell, Tune
 from device.core.machine import (
@@ -29,7 +30,6 @@ from device.core.machine import (
     advance_device,
     buttons_deadline,
     buttons_due,
-    device_busy,
     device_deadline,
     new_device,
 )

@@ -250,13 +250,6 @@ def buttons_deadline(state: DeviceState, limits: DeviceLimits) -> int | None:
     return min((at for at in deadlines if at is not None), default=None)
 
 
-def device_busy(state: DeviceState) -> bool:
-    """True while a press or an answer waits for its receipt, or a bell rings: no moment to change brokers if it can
-    wait. What tells of the device itself is in no hurry."""
-    urgent = any(one.row.type not in (EventType.TEST, EventType.FAULT) for one in state.outbox.waiting)
-    return urgent or bool(state.chime)
-
-
 def buttons_due(state: DeviceState, now_ms: int, limits: DeviceLimits) -> tuple[ButtonName, ...]:
     """The buttons that need a sample now."""
     due = ((name, button_deadline(one, limits.button)) for name, one in state.buttons.items())
