@@ -270,14 +270,15 @@ def _restaged(state: PanelState, now_ms: int, limits: PanelLimits) -> tuple[Pane
         state = replace(state, closed_until_ms=None)
     stage = _stage(state, pressed, shown, now_ms, limits)
     who = _who(state, shown) if stage is PanelStage.COMING else ""
-    again = stage is PanelStage.UNREACHABLE and state.say_again_ms is not None and now_ms >= state.say_again_ms
+    due = stage is PanelStage.UNREACHABLE and state.say_again_ms is not None and now_ms >= state.say_again_ms
+    calm = bool(pressed) and all(event_id in state.word.calm for event_id, _ in pressed)  # an OK wants no more of it
     effects: list[RoleEffect] = []
-    if stage in _TONE_OF and (stage is not state.stage or (who and who != state.who) or again):
+    if stage in _TONE_OF and (stage is not state.stage or (who and who != state.who) or (due and not calm)):
         effects.append(Play(_TONE_OF[stage], Words(_PHRASE_OF[stage], who=who)))
     say_again_ms = state.say_again_ms
     if stage is not PanelStage.UNREACHABLE:
         say_again_ms = None
-    elif effects:
+    elif effects or due:
         say_again_ms = now_ms + limits.again_ms
     return replace(state, stage=stage, who=who, say_again_ms=say_again_ms), effects
 

@@ -192,6 +192,27 @@ def test_the_green_button_ends_a_direct_ring_that_was_a_mistake(called: Story) -
     come_back(called, alarms=2)
 
 
+def test_a_mistake_that_is_taken_back_at_once_rings_nobody(story: Story) -> None:
+    """The neighbours were rung 5 s after a press that its own green button had taken back after 2 s."""
+    story.relay_dies(for_s=120)
+    story.press("liu")
+    story.expect_panel("liu", "heard")
+    story.ok("liu")
+    story.advance(seconds=12)
+    story.expect_silence()
+    story.expect_panel("liu", "unreachable")  # true: no relay has heard of any of it
+    story.advance(seconds=60)
+    assert story.said("panel-liu").count((Phrase.UNREACHABLE, "", "")) == 1
+    story.press("liu")
+    story.expect_panel("liu")
+    story.advance(seconds=5)
+    story.expect_ring(*VOLUNTEERS)
+    story.accept("li")
+    story.expect_panel("liu", "coming")
+    story.expect_silence()
+    come_back(story, alarms=2)
+
+
 def test_arrived_and_done_are_told_directly_too(promised: Story) -> None:
     promised.ok("liu")
     promised.expect_panel("liu", "arrived")
