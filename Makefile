@@ -45,8 +45,9 @@ test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker
 	@$(BIN)/pytest -q -n 4 -m slow $(ARGS)
 
 .PHONY: test-deps
-test-deps: ## Debian packages that only tests need: a second broker, a real player, a voice, file systems to spoil
+test-deps: ## Debian packages that only tests need: a broker, a player, a voice, file systems to spoil, a Debian 13
 	@tools/apt.sh mosquitto alsa-utils espeak-ng e2fsprogs mount
+	@tools/apt.sh systemd systemd-container mmdebstrap debian-archive-keyring dpkg binutils swig gcc libc6-dev
 
 .PHONY: format
 format: setup ## write the format that check wants

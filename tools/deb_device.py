@@ -29,19 +29,23 @@ VENDORED = {
 """Distribution -> its import packages that are taken."""
 INSTALLED = {
     "systemd/doorbell-device.service": "/usr/lib/systemd/system/doorbell-device.service",
+    "systemd/doorbell-device-selftest.service": "/usr/lib/systemd/system/doorbell-device-selftest.service",
+    "systemd/doorbell-device-selftest.timer": "/usr/lib/systemd/system/doorbell-device-selftest.timer",
     "systemd/doorbell-device.sysusers": "/usr/lib/sysusers.d/doorbell-device.conf",
     "systemd/doorbell-device.tmpfiles": "/usr/lib/tmpfiles.d/doorbell-device.conf",
     "systemd/50-doorbell-watchdog.conf": "/usr/lib/systemd/system.conf.d/50-doorbell-watchdog.conf",
     "systemd/50-doorbell-journal.conf": "/usr/lib/systemd/journald.conf.d/50-doorbell-journal.conf",
     "systemd/60-doorbell-gpio.rules": "/usr/lib/udev/rules.d/60-doorbell-gpio.rules",
     "packaging/device/copyright": f"{DOC}/copyright",
+    "docs/install.md": f"{DOC}/install.md",
+    "docs/install.zh-CN.md": f"{DOC}/install.zh-CN.md",
 }
 """Path in the repository -> path on the device, for what goes there as it is."""
 PROGRAMS = {
     "packaging/device/doorbell-device": "/usr/bin/doorbell-device",
     "packaging/device/rtupdate": "/usr/share/python3/runtime.d/doorbell-device.rtupdate",
 }
-UNITS = ("doorbell-device.service",)
+UNITS = ("doorbell-device.service", "doorbell-device-selftest.timer")
 """What is enabled at installation and started where it can be."""
 EXAMPLES = ("panel.example.toml", "bell.example.toml")
 SCRIPTS = ("postinst", "prerm", "postrm")

@@ -3,23 +3,23 @@
 import re
 import shutil
 import subprocess
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from device.command import _parser
 from tests.package.debs import BuiltDeb, Lines, output, read_unit, values
 from tools.deb_device import UNITS
 
 SYSTEM = Path("usr/lib/systemd/system")
 DAEMON = "doorbell-device.service"
-SERVICES = [DAEMON]
+SELFTEST = "doorbell-device-selftest.service"
+TIMER = "doorbell-device-selftest.timer"
+SERVICES = [DAEMON, SELFTEST]
 HIGHEST_EXPOSURE = 2.5
 NEWER_KEYS = {"RestartSteps": 254, "RestartMaxDelaySec": 254}
 """Keys that an older systemd ignores, with a warning; the daemon is restarted there too, always after RestartSec."""
-SANDBOX = re.compile(
-    r"(Read|Inaccessible|CapabilityB|Ambient|NoNew|Device|Private|Protect|Proc|Restrict|RemoveIPC|Lock|MemoryDeny|Keyring"
-    r"|SystemCall|UMask|User|Group|Supplementary|NotifyAccess)"
-)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def service(root: Path, unit: str) -> Lines:
     return read_unit(root / SYSTEM / unit)["Service"]
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [*SERVICES, TIMER])
 def test_a_unit_is_clean(root: Path, unit: str) -> None:
     assert complaints(root, unit) == []
 
@@ -79,14 +79,16 @@ def test_a_service_is_hardly_exposed(root: Path, unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_what_a_service_runs_is_in_the_package(root: Path, unit: str) -> None:
-    (command,) = values(service(root, unit), "ExecStart")
-    assert (root / command.split()[0].lstrip("/")).is_file()
-
-
-@pytest.mark.parametrize("unit", SERVICES)
-def test_a_service_has_the_pins_the_sound_and_the_board_but_no_other_device(root: Path, unit: str) -> None:
+def test_what_a_service_runs_is_in_the_package_and_knows_its_options(root: Path, unit: str) -> None:
     lines = service(root, unit)
+    for command in (*values(lines, "ExecStart"), *values(lines, "ExecStopPost")):
+        path, *arguments = command.removeprefix("-").split()
+        assert (root / path.lstrip("/")).is_file()
+        _parser().parse_args(arguments)
+
+
+def test_the_daemon_has_the_pins_the_sound_and_the_board_but_no_other_device(root: Path) -> None:
+    lines = service(root, DAEMON)
     assert values(lines, "DevicePolicy") == ["closed"]
     assert set(values(lines, "DeviceAllow")) == {"char-gpiochip rw", "char-alsa rw"}
     assert values(lines, "PrivateDevices") == []  # would hide both
@@ -98,6 +100,12 @@ def test_whatever_ended_the_daemon_its_lights_are_switched_off(root: Path) -> No
     (command,) = values(service(root, DAEMON), "ExecStopPost")
     started = values(service(root, DAEMON), "ExecStart")[0]
     assert command == "-" + started.replace(" run ", " lights-off ")
+
+
+def test_the_daemon_and_the_daily_proof_are_what_an_installation_enables(root: Path) -> None:
+    assert set(UNITS) == {DAEMON, TIMER}
+    installable = {path.name for path in (root / SYSTEM).glob("doorbell-*") if "Install" in read_unit(path)}
+    assert installable == set(UNITS)
 
 
 def test_the_daemon_never_gives_up(root: Path) -> None:
@@ -122,6 +130,29 @@ def test_the_daemon_wants_its_partition_first_but_starts_without_it(root: Path) 
     assert not required & {"StateDirectory", "Requires", "RequiresMountsFor", "BindsTo", "Requisite"}
     assert values(sections["Service"], "ReadWritePaths") == ["-/var/lib/doorbell-device"]
     assert values(sections["Service"], "WorkingDirectory") == ["/run/doorbell-device"]
+
+
+def test_the_self_test_asks_a_daemon_that_runs_and_starts_none(root: Path) -> None:
+    unit = read_unit(root / SYSTEM / SELFTEST)["Unit"]
+    assert {key for key, _ in unit} & {"Wants", "Requires", "BindsTo", "Requisite"} == set()
+    lines = service(root, SELFTEST)
+    assert not [key for key, _ in lines if key in {"RuntimeDirectory", "ReadWritePaths", "StateDirectory"}]
+    # It waits for the end of an alarm for as long as it asks to, and is not ended before.
+    (command,) = values(lines, "ExecStart")
+    (limit,) = values(lines, "TimeoutStartSec")
+    assert int(command.split("--wait ")[1]) < 60 * int(limit.removesuffix("min"))
+
+
+def test_every_day_has_a_self_test_and_each_device_its_own_minute(root: Path) -> None:
+    timer = dict(read_unit(root / SYSTEM / TIMER)["Timer"])
+    assert timer["Persistent"] == timer["FixedRandomDelay"] == "yes"
+    assert int(timer["RandomizedDelaySec"].removesuffix("h")) >= 1
+    told = output("systemd-analyze", "calendar", "--iterations=2", timer["OnCalendar"], TZ="UTC")
+    first, second = (re.search(r"\d{4}-\d\d-\d\d [\d:]+", line) for line in told.splitlines() if "UTC" in line)
+    assert first
+    assert second
+    gap = datetime.fromisoformat(second[0]) - datetime.fromisoformat(first[0])
+    assert gap == timedelta(days=1)
 
 
 def test_only_the_pin_library_that_loses_no_edge_is_used_and_its_pipe_is_in_memory(root: Path) -> None:
