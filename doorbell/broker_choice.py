@@ -22,6 +22,7 @@ from doorbell.broker_order import (
     new_order,
     try_within_s,
 )
+from doorbell.clock_doubt import ClockDoubt
 from doorbell.dial import Knock
 from doorbell.logs import LogOnce
 from doorbell.settings import MqttSettings
@@ -30,11 +31,13 @@ _log = structlog.get_logger("doorbell.mqtt")
 
 
 class BrokerChoice:
-    """``settings``: with its fallbacks. ``busy``: asked before a return, on the link's thread; True: rather not now."""
+    """``settings``: with its fallbacks. ``busy``: asked before a return, on the link's thread; True: rather not now.
+    ``doubt``: as the link's."""
 
-    def __init__(self, settings: MqttSettings, busy: Callable[[], bool]) -> None:
+    def __init__(self, settings: MqttSettings, busy: Callable[[], bool], doubt: ClockDoubt | None) -> None:
         self.brokers = settings.brokers()
         self._busy = busy
+        self._doubt = doubt
         self._limits = OrderLimits(
             backoff_min_s=settings.backoff_min_s,
             backoff_max_s=settings.backoff_max_s,
@@ -88,7 +91,7 @@ class BrokerChoice:
         """Ask the first broker when it is time; why to leave this one for it, or None to stay."""
         if self._knock is None:
             if self._order.ask_at_s is not None and time.monotonic() >= self._order.ask_at_s:
-                self._knock = Knock(self.brokers[0], self._limits.try_s)
+                self._knock = Knock(self.brokers[0], self._limits.try_s, self._doubt)
             return None
         if not self._knock.done():
             return None

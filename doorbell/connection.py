@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.bulk import BulkSocket, Waker, in_bulk
+from doorbell.clock_doubt import ClockDoubt
 from doorbell.dial import share_of
 from doorbell.link import Delivery, LinkEvent
 from doorbell.reasons import explain_disconnect
@@ -50,6 +51,7 @@ class Introduction:
     subscriptions: Sequence[tuple[str, int]]
     clean_session: bool
     presence_topic: str | None
+    doubt: ClockDoubt | None = None
 
 
 class Owner(Protocol):
@@ -208,7 +210,7 @@ class Connection:
         if settings.username is not None:
             client.username_pw_set(settings.username, settings.read_password())
         if settings.tls is not None:
-            self._tls = tls_context(settings.tls, settings.host)
+            self._tls = tls_context(settings.tls, settings.host, said.doubt)
             client.tls_set_context(self._tls)
         if said.presence_topic is not None:
             client.will_set(said.presence_topic, Presence.OFFLINE.value, qos=1, retain=True)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from doorbell.clock_doubt import ClockDoubt
 from doorbell.errors import SetupError
 from doorbell.reasons import explain_error
 from doorbell.settings import MqttSettings
@@ -70,11 +71,12 @@ class Knock:
     A broker that takes connections and then says nothing is not found out by this without TLS.
     """
 
-    def __init__(self, settings: MqttSettings, within_s: float) -> None:
+    def __init__(self, settings: MqttSettings, within_s: float, doubt: ClockDoubt | None = None) -> None:
         self.refusal: str | None = None
         """Why not, in plain words; None: it answers. To be read when ``done``."""
         self._settings = settings
         self._within_s = within_s
+        self._doubt = doubt
         self._bug: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt-knock", daemon=True)
         self._thread.start()
@@ -99,7 +101,7 @@ class Knock:
 
     def _ask(self) -> None:
         settings, deadline_s = self._settings, time.monotonic() + self._within_s
-        context = None if settings.tls is None else tls_context(settings.tls, settings.host)
+        context = None if settings.tls is None else tls_context(settings.tls, settings.host, self._doubt)
         addresses = Resolver().addresses(settings.host, settings.port, self._within_s)
         share_s = share_of(deadline_s, addresses)
         for address in addresses:

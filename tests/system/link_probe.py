@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
+from doorbell.clock_doubt import ClockDoubt
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkEvent, LinkUp
 from doorbell.mqtt import MqttLink, never_busy
 from doorbell.settings import MqttSettings
@@ -33,6 +34,7 @@ class LinkProbe:
         clean_session: bool = True,
         presence_topic: str | None = None,
         sink: Callable[[LinkEvent], None] | None = None,
+        doubt: ClockDoubt | None = None,
         busy: Callable[[], bool] = never_busy,
     ) -> None:
         self.events: queue.Queue[LinkEvent] = queue.Queue()
@@ -44,6 +46,7 @@ class LinkProbe:
             sink=sink or self.events.put,
             clean_session=clean_session,
             presence_topic=presence_topic,
+            doubt=doubt,
             busy=busy,
         )
         self.link.start()

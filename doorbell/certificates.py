@@ -1,0 +1,73 @@
+"""When a certificate is valid, read from its file: all of X.509 that the daemon needs, which has no library for it."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_INTEGER, _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x30, 0x17, 0x18, 0xA0
+_LONG_FORM = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """From when to when, both included; aware UTC."""
+
+    not_before: datetime
+    not_after: datetime
+
+
+def read_validities(path: Path) -> tuple[Validity, ...]:
+    """The validity of every certificate in a PEM file, in its order. What is no certificate is passed over: whether
+    the file can be used is for OpenSSL to say. Raises ``OSError``."""
+    found = []
+    for pem in _PEM.findall(path.read_text("ascii", "replace")):
+        try:
+            found.append(_validity(ssl.PEM_cert_to_DER_cert(pem)))
+        except (ValueError, IndexError):  # cut short, or no base64 (binascii.Error is a ValueError)
+            continue
+    return tuple(found)
+
+
+def _validity(der: bytes) -> Validity:
+    """RFC 5280, 4.1: Certificate { TBSCertificate { [version], serial, algorithm, issuer, validity, ... } ... }."""
+    _, certificate, _ = _element(der)
+    _, fields, _ = _element(certificate)
+    for wanted in (_VERSION, _INTEGER, _SEQUENCE, _SEQUENCE):
+        tag, _, rest = _element(fields)
+        if tag == wanted:
+            fields = rest
+        elif wanted != _VERSION:  # only the version may be left out
+            raise ValueError("no certificate")
+    _, times, _ = _element(fields)
+    first, begins, times = _element(times)
+    last, ends, _ = _element(times)
+    return Validity(_time(first, begins), _time(last, ends))
+
+
+def _element(der: bytes) -> tuple[int, bytes, bytes]:
+    """The first element's tag and content, and what comes after it (DER: definite lengths only)."""
+    tag, length, at = der[0], der[1], 2
+    if length & _LONG_FORM:
+        at += length & ~_LONG_FORM
+        length = int.from_bytes(der[2:at], "big")
+    if len(der) < at + length:
+        raise ValueError("cut short")
+    return tag, der[at : at + length], der[at + length :]
+
+
+def _time(tag: int, content: bytes) -> datetime:
+    """RFC 5280, 4.1.2.5: two digits of the year up to 2049, four from 2050; seconds and Z always."""
+    text = content.decode("ascii")
+    match tag:
+        case t if t == _UTC_TIME:
+            text = ("19" if text[0] >= "5" else "20") + text
+        case t if t == _GENERALIZED_TIME:
+            pass
+        case _:
+            raise ValueError("no time")
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
