@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from device.core.machine import Trouble
 from device.core.wellness import (
@@ -20,6 +21,7 @@ from device.core.wellness import (
     WellnessState,
     advance_wellness,
 )
+from device.settings import DaemonSettings
 from doorbell.wire import Health
 
 PRODUCT_RULE_S = 180
@@ -219,6 +221,15 @@ def test_after_a_day_without_it_a_fault_is_over_as_soon_as_the_first_time() -> N
     watch.last(DAY_S)
     watch.last(60, undervoltage=True)
     assert codes(watch.last(CALM_S + 10)) == [("undervoltage", True)]
+
+
+def test_the_settings_of_a_technician_are_the_limits() -> None:
+    base = {"device": "d", "community": "c", "role": "panel", "state_dir": "var"}
+    assert DaemonSettings.model_validate(base).wellness() == WellnessLimits()
+    asked = {"hot_c": 70, "disk_free_mb": 9, "wifi_dbm": -70, "battery_pct": 50, "clock_unsynced_s": 60}
+    assert DaemonSettings.model_validate({**base, "health": asked}).wellness() == WellnessLimits(**asked)
+    with pytest.raises(ValidationError):
+        DaemonSettings.model_validate({**base, "health": {"clock_unsynced_s": MAX_HOLD_S + 1}})
 
 
 def test_the_text_has_the_figures() -> None:
