@@ -239,7 +239,7 @@ class DeviceMachine:
             and self.fuse.left is None
             and not self.disk.failing
             and not self.levels[button]
-            and self.runtime.state.buttons[button].phase is ButtonPhase.UP
+            and self.runtime.state.buttons[button].button.phase is ButtonPhase.UP
         )
 
     # --- ports of the runtime ---------------------------------------------------------------------------------------

@@ -6,8 +6,16 @@ doubt that lasts ``stable_ms``: the edge arrives in that time, or it was lost an
 
 With all edges delivered within ``lag_ms``: a line active for ``stable_ms`` in one piece is a press; less never is. It
 is recognised ``lag_ms`` after the piece is so long, when no edge that contradicts it can be under way any more. A press
-of 40 ms whose bouncing ends within 20 ms is therefore always seen. If edges were lost the doubt is resolved towards the
-press: a lost one can cost a life, a false one costs a visit.
+of 40 ms whose bouncing ends within 18 ms is therefore always seen (an edge's whole milliseconds err by one). A finger
+is off the button when the line was inactive for ``stable_ms`` in one piece, or has flickered for ``flicker_ms`` without
+a piece that only a finger can make: hum that begins during a press must not hide the next one.
+
+If edges were lost the doubt is resolved towards the press: a lost one can cost a life, a false one costs a visit. So
+``stable_ms`` after the last edge the level is read once more. One signature of loss is no doubt: an edge to inactive on
+an inactive line. The kernel reads the level some microseconds after the interrupt; that is how every short spike looks.
+
+Edges older than the start tell nothing: while pull-ups settle and lines are claimed, they come without any finger. The
+level at start is the first word. Whether a line can be trusted over hours is ``device.core.contact``'s matter.
 """
 
 from __future__ import annotations
@@ -23,6 +31,8 @@ class ButtonLimits:
     stable_ms: int = 20
     lag_ms: int = 5
     """How late an edge may be told: the notification thread of a busy Pi takes 1 to 3 ms."""
+    flicker_ms: int = 100
+    """A line that has flickered for so long has no finger on it: one needs a fifth of this to show itself."""
     hold_ms: int = 3_000
     stuck_ms: int = 60_000
 
@@ -50,6 +60,10 @@ class ButtonState:
     stuck: bool = False
     doubt_ms: int | None = None
     """When a sample first contradicted the edges."""
+    proven_ms: int = 0
+    """Until when only a finger can explain the line, while it is not ``UP``."""
+    checked: bool = True
+    """Whether a sample has confirmed the level that the last edge left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +117,8 @@ class LostEdge:
 
 @dataclass(frozen=True, slots=True)
 class IgnoredEdge:
-    """An edge that changes nothing: ``stale`` (older than what is known) or ``repeated`` (the same level again)."""
+    """An edge that changes nothing: ``stale`` (older than what is known), ``repeated`` (the same level again) or
+    ``short`` (the end of a contact too short for a finger: interference, or the bouncing before a press)."""
 
     reason: str
 
@@ -117,7 +132,8 @@ def new_button(now_ms: int, *, active: bool) -> ButtonState:
 
     Inactive at start is released: the press of somebody who waited for the light must count from the first moment.
     """
-    return ButtonState(ButtonPhase.UNARMED if active else ButtonPhase.UP, active, now_ms, now_ms)
+    phase = ButtonPhase.UNARMED if active else ButtonPhase.UP
+    return ButtonState(phase, active, now_ms, now_ms, proven_ms=now_ms)
 
 
 def advance_button(
@@ -129,13 +145,18 @@ def advance_button(
             at_ms = min(at_ms, now_ms)
             if at_ms < state.since_ms:
                 return state, (IgnoredEdge("stale"),)
-            if active == state.active:
-                # The line left this level and came back, and the edge between was lost: it was not stable.
-                return replace(state, since_ms=at_ms, doubt_ms=None), (IgnoredEdge("repeated"),)
             state, outcomes = _settle(state, at_ms, limits)
-            return replace(state, active=active, since_ms=at_ms, doubt_ms=None), outcomes
+            if active == state.active:
+                # The line left this level and came back too fast for the kernel to see, or the edge between was lost.
+                outcomes = (*outcomes, IgnoredEdge("repeated"))
+            elif state.active and state.phase is ButtonPhase.UP:
+                outcomes = (*outcomes, IgnoredEdge("short"))
+            return replace(state, active=active, since_ms=at_ms, doubt_ms=None, checked=False), outcomes
         case Sample(active) if active is None or active == state.active:
-            return _settle(replace(state, doubt_ms=None), now_ms - limits.lag_ms, limits)
+            checked = state.checked or now_ms - state.since_ms >= limits.stable_ms + limits.lag_ms
+            if state.doubt_ms is not None or checked is not state.checked:
+                state = replace(state, doubt_ms=None, checked=checked)
+            return _settle(state, now_ms - limits.lag_ms, limits)
         case Sample():
             doubt_ms = state.doubt_ms
             if doubt_ms is None:
@@ -143,7 +164,7 @@ def advance_button(
             if now_ms - doubt_ms < limits.stable_ms + limits.lag_ms:
                 return state, ()
             state, before = _settle(state, doubt_ms, limits)
-            believed = replace(state, active=not state.active, since_ms=doubt_ms, doubt_ms=None)
+            believed = replace(state, active=not state.active, since_ms=doubt_ms, doubt_ms=None, checked=True)
             believed, after = _settle(believed, now_ms - limits.lag_ms, limits)
             return believed, (LostEdge(), *before, *after)
 
@@ -157,6 +178,8 @@ def button_deadline(state: ButtonState, limits: ButtonLimits) -> int | None:
 def _decided_at(state: ButtonState, limits: ButtonLimits) -> int | None:
     if state.doubt_ms is not None:
         return state.doubt_ms + limits.stable_ms
+    if not state.checked:
+        return state.since_ms + limits.stable_ms
     match state.phase, state.active:
         case (ButtonPhase.UNARMED, False) | (ButtonPhase.UP, True) | (ButtonPhase.DOWN, False):
             return state.since_ms + limits.stable_ms
@@ -172,20 +195,24 @@ def _settle(state: ButtonState, until_ms: int, limits: ButtonLimits) -> tuple[Bu
     """What the passing of time alone has decided up to ``until_ms``, the level being constant since ``since_ms``."""
     outcomes: list[ButtonOutcome] = []
     stable = until_ms - state.since_ms >= limits.stable_ms
-    if state.phase is ButtonPhase.UP and state.active and stable:
-        state = replace(state, phase=ButtonPhase.DOWN, down_ms=state.since_ms, held=False)
-        outcomes.append(Pressed(state.since_ms))
+    if state.active and stable:
+        if state.phase is ButtonPhase.UP:
+            state = replace(state, phase=ButtonPhase.DOWN, down_ms=state.since_ms, held=False)
+            outcomes.append(Pressed(state.since_ms))
+        if until_ms > state.proven_ms:
+            state = replace(state, proven_ms=until_ms)
     if state.phase is not ButtonPhase.UP:
-        down_for = (until_ms if state.active else state.since_ms) - state.down_ms
+        down_for = state.proven_ms - state.down_ms
         if state.phase is ButtonPhase.DOWN and not state.held and down_for >= limits.hold_ms:
             state = replace(state, held=True)
             outcomes.append(Held())
         if not state.stuck and down_for >= limits.stuck_ms:
             state = replace(state, stuck=True)
             outcomes.append(StuckButton())
-        if not state.active and stable:
+        flickers = not stable and until_ms - state.proven_ms >= limits.flicker_ms
+        if flickers or (not state.active and stable):
             if state.phase is ButtonPhase.DOWN:
-                outcomes.append(Released(state.since_ms))
+                outcomes.append(Released(state.proven_ms if flickers else state.since_ms))
             if state.stuck:
                 outcomes.append(UnstuckButton())
             state = replace(state, phase=ButtonPhase.UP, stuck=False)

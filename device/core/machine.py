@@ -24,7 +24,6 @@ from device.core.bell import (
 from device.core.button import (
     ButtonInput,
     ButtonLimits,
-    ButtonState,
     Held,
     IgnoredEdge,
     LostEdge,
@@ -32,11 +31,10 @@ from device.core.button import (
     Released,
     StuckButton,
     UnstuckButton,
-    advance_button,
-    button_deadline,
-    new_button,
 )
-from device.core.effects import Chime, Effect, Ignored, Noted, OutboxRow, Report, Show, Tell, Tune
+from device.core.contact import ContactFault, ContactLimits, Thinned
+from device.core.effects import Chime, Effect, Ignored, Noted, OutboxRow, Play, Report, Show, Tell, Tune
+from device.core.line import LineState, advance_line, line_deadline, new_line
 from device.core.moment import Moment
 from device.core.outbox import (
     Connected,
@@ -55,6 +53,7 @@ from device.core.outbox import (
 )
 from device.core.panel import (
     PanelLimits,
+    PanelStage,
     PanelState,
     advance_panel,
     panel_deadline,
@@ -76,7 +75,7 @@ from device.core.role import (
     RoleInput,
     TimePassed,
 )
-from device.core.signals import Call, Light
+from device.core.signals import Call, Light, Tone
 from device.core.twin import TwinState, apply_desired, link_changed, report_deadline, report_due
 from doorbell.wire import Desired, EventType
 
@@ -86,6 +85,7 @@ class DeviceLimits:
     """Every threshold of the core."""
 
     button: ButtonLimits = field(default_factory=ButtonLimits)
+    contact: ContactLimits = field(default_factory=ContactLimits)
     panel: PanelLimits = field(default_factory=PanelLimits)
     bell: BellLimits = field(default_factory=BellLimits)
     report_interval_s: int = 60
@@ -93,9 +93,10 @@ class DeviceLimits:
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """All that a device knows. ``faults``: what is out of order now and was told, by code and subject."""
+    """All that a device knows. ``faults``: what is out of order now and was told, by code and subject.
+    ``echo_until_ms``: so long an idle panel answers a press that does not count yet, monotonic."""
 
-    buttons: Mapping[ButtonName, ButtonState]
+    buttons: Mapping[ButtonName, LineState]
     role: PanelState | BellState
     outbox: OutboxState
     twin: TwinState
@@ -103,6 +104,7 @@ class DeviceState:
     faults: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     light: Light | None = None
     chime: tuple[Call, ...] = ()
+    echo_until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def new_device(
     held = [one.row for one in outbox.waiting]
     helps = (row.id for row in held if row.type is EventType.HELP)
     return DeviceState(
-        buttons=MappingProxyType({name: new_button(now_ms, active=active) for name, active in lines.items()}),
+        buttons=MappingProxyType({name: new_line(now_ms, active=active) for name, active in lines.items()}),
         role=with_presses(PanelState(), helps, now_ms)
         if role is Role.PANEL
         else with_answers(BellState(), held, now_ms),
@@ -240,19 +242,20 @@ def device_deadline(state: DeviceState, limits: DeviceLimits) -> int | None:
         if isinstance(state.role, PanelState)
         else bell_deadline(state.role, limits.bell)
     )
-    deadlines = (outbox_deadline(state.outbox), report_deadline(state.twin), peers_deadline(state.peer), role)
+    outbox, report, peers = outbox_deadline(state.outbox), report_deadline(state.twin), peers_deadline(state.peer)
+    deadlines = (outbox, report, peers, role, state.echo_until_ms)
     return min((at for at in deadlines if at is not None), default=None)
 
 
 def buttons_deadline(state: DeviceState, limits: DeviceLimits) -> int | None:
     """The monotonic ms at which some button needs a sample, or None."""
-    deadlines = (button_deadline(one, limits.button) for one in state.buttons.values())
+    deadlines = (line_deadline(one, limits.button, limits.contact) for one in state.buttons.values())
     return min((at for at in deadlines if at is not None), default=None)
 
 
 def buttons_due(state: DeviceState, now_ms: int, limits: DeviceLimits) -> tuple[ButtonName, ...]:
     """The buttons that need a sample now."""
-    due = ((name, button_deadline(one, limits.button)) for name, one in state.buttons.items())
+    due = ((name, line_deadline(one, limits.button, limits.contact)) for name, one in state.buttons.items())
     return tuple(name for name, at in due if at is not None and at <= now_ms)
 
 
@@ -260,8 +263,13 @@ def _line(state: DeviceState, name: ButtonName, line: ButtonInput, turn: _Turn) 
     if name not in state.buttons:
         turn.effects.append(Ignored("no_such_button", name))
         return state
-    button, outcomes = advance_button(state.buttons[name], line, turn.moment.now_ms, turn.limits.button)
-    state = replace(state, buttons=MappingProxyType({**state.buttons, name: button}))
+    now_ms, limits = turn.moment.now_ms, turn.limits
+    before = state.buttons[name]
+    after, outcomes = advance_line(
+        before, line, now_ms, limits.button, limits.contact, never_drop=name is ButtonName.HELP
+    )
+    if after is not before:
+        state = replace(state, buttons=MappingProxyType({**state.buttons, name: after}))
     for outcome in outcomes:
         event_id = turn.moment.event_id(state.outbox.next_seq)
         match outcome:
@@ -269,13 +277,20 @@ def _line(state: DeviceState, name: ButtonName, line: ButtonInput, turn: _Turn) 
                 turn.effects.append(Noted("button.pressed", name))
                 state = _role(state, ButtonDown(name, at_ms, event_id), turn)
             case Held():
-                held_at_ms = min(button.down_ms + turn.limits.button.hold_ms, turn.moment.now_ms)
+                held_at_ms = min(after.button.down_ms + limits.button.hold_ms, now_ms)
                 state = _role(state, ButtonHeld(name, held_at_ms, event_id), turn)
             case StuckButton():
-                stuck_s = turn.limits.button.stuck_ms // 1000
+                stuck_s = limits.button.stuck_ms // 1000
                 state = _trouble(state, Trouble("button_stuck", name, f"active for {stuck_s} s"), turn)
             case UnstuckButton():
                 state = _trouble(state, Trouble("button_stuck", name, "released", cleared=True), turn)
+            case ContactFault(code, text, cleared):
+                state = _trouble(state, Trouble(code, name, text, cleared=cleared), turn)
+            case Thinned(owed, echo):
+                turn.effects.append(Ignored("press_deferred" if owed else "press_doubted", name))
+                if echo:
+                    turn.effects.append(Play(Tone.HEARD))
+                    state = replace(state, echo_until_ms=now_ms + limits.contact.echo_ms)
             case LostEdge():
                 turn.effects.append(Noted("button.edge_lost", name))
             case IgnoredEdge(reason):
@@ -384,8 +399,11 @@ def _report(state: DeviceState, turn: _Turn) -> DeviceState:
 
 def _signal(state: DeviceState, turn: _Turn) -> DeviceState:
     """Say what light and chime should be, where that has changed."""
+    if state.echo_until_ms is not None and turn.moment.now_ms >= state.echo_until_ms:
+        state = replace(state, echo_until_ms=None)
     if isinstance(state.role, PanelState):
-        light, chime = panel_light(state.role), state.chime
+        echo = state.echo_until_ms is not None and state.role.stage is PanelStage.IDLE
+        light, chime = Light.HEARD if echo else panel_light(state.role), state.chime
     else:
         light, chime = bell_light(state.role), wanted_calls(state.role)
     if light is not state.light:
