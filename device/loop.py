@@ -121,7 +121,7 @@ def run_device(
         deadline = runtime.next_deadline()
         wake_at_ms = check_at_ms if deadline is None else min(deadline, check_at_ms)
         inputs, stop = inbox.take(max(0, wake_at_ms - now_ms) / 1000)
-        runtime.turn(inputs)
+        runtime.turn(inputs, more=len(inputs) >= MAX_TURN_INPUTS)
         after_turn()
         if inbox.dropped != dropped:
             dropped = inbox.dropped

@@ -121,8 +121,11 @@ class DeviceRuntime:
         self._wellness = WellnessState()
         self._health_at_ms = moment.now_ms + (settings.health_ms or 0)
 
-    def turn(self, inputs: Iterable[RuntimeInput] = ()) -> None:
-        """Take in what has come, look at every deadline, and do all that follows from it."""
+    def turn(self, inputs: Iterable[RuntimeInput] = (), *, more: bool = False) -> None:
+        """Take in what has come, look at every deadline, and do all that follows from it.
+
+        ``more``: further inputs wait already. Edges among them are older than any level read now, so none is read.
+        """
         moment = self._moment()
         effects: list[Effect] = []
         deliveries: list[Delivery] = []
@@ -131,7 +134,7 @@ class DeviceRuntime:
             self._advance(trouble, moment, effects)
         for item in inputs:
             self._take(item, moment, effects, deliveries)
-        for button in self._buttons_to_read(moment.now_ms):
+        for button in () if more else self._buttons_to_read(moment.now_ms):
             self._advance(LineInput(button, Sample(self._ports.pins.level(button))), moment, effects)
         for trouble in self._unwell(moment):
             self._advance(trouble, moment, effects)

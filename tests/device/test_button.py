@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.core.button import (
@@ -27,6 +29,7 @@ from device.core.button import (
     button_deadline,
     new_button,
 )
+from tests.device.line_model import MS, POLL_US, Finger, Wire, bounce, kernel_edges, observe, story
 
 LIMITS = ButtonLimits()
 
@@ -113,8 +116,8 @@ def test_no_noise_below_the_threshold_ever_raises(pulses: list[tuple[int, int]],
 )
 def test_every_press_is_counted_once(fingers: list[tuple[int, list[int], int]], lag_ms: int) -> None:
     line, at, edges = Line(lag_ms=lag_ms), 100, []
-    for press_ms, bounce, rest_ms in fingers:
-        edges += edges_of(at, True, bounce) + edges_of(at + press_ms, False, bounce)
+    for press_ms, pieces, rest_ms in fingers:
+        edges += edges_of(at, True, pieces) + edges_of(at + press_ms, False, pieces)
         at += press_ms + rest_ms
     outcomes = line.play(edges, at + 500)
     assert len(presses(outcomes)) == len(fingers)
@@ -224,3 +227,143 @@ def test_a_press_in_the_first_millisecond_after_the_start_counts() -> None:
     state, _ = advance_button(new_button(0, active=False), Edge(active=True, at_ms=1), 1, limits)
     _, outcomes = advance_button(state, Sample(active=True), 1 + limits.stable_ms + limits.lag_ms, limits)
     assert outcomes == (Pressed(1),)
+
+
+# --- what a Pi would tell of a living room: tests/device/line_model.py; button_figures.py plays more of it -----------
+
+
+SEEDS = st.integers(0, 2**63)
+
+
+@settings(max_examples=1_000)
+@given(seed=SEEDS)
+def test_a_quiet_line_gives_every_press_of_40_ms_once_and_nothing_else(seed: int) -> None:
+    told = story(random.Random(seed), noisy=False)
+    verdict = observe(told, LIMITS)
+    assert (verdict.missed, verdict.doubled, verdict.raised) == ([], [], []), told
+
+
+@settings(max_examples=1_000)
+@given(seed=SEEDS)
+def test_interference_raises_nothing_and_hides_no_press(seed: int) -> None:
+    """Spikes, switched lamps, 50 and 100 Hz, combs just under the threshold; alone and around presses."""
+    told = story(random.Random(seed), noisy=True)
+    verdict = observe(told, LIMITS)
+    assert (verdict.missed, verdict.doubled, verdict.raised) == ([], [], []), told
+
+
+@settings(max_examples=400)
+@given(seed=SEEDS, loss=st.sampled_from([0.02, 0.3, 0.9, 1.0]))
+def test_where_edges_are_lost_a_press_as_long_as_the_poll_is_still_found(seed: int, loss: float) -> None:
+    told = replace(story(random.Random(seed), noisy=False, lossy=True), loss=loss)
+    verdict = observe(told, LIMITS)
+    assert verdict.raised == [], told
+    assert [one for one in verdict.missed if one.end_us - one.start_us > POLL_US + 80 * MS] == [], told
+
+
+@given(seed=SEEDS, press_ms=st.integers(100, 1_900))
+def test_of_a_bouncing_press_one_edge_is_enough(seed: int, press_ms: int) -> None:
+    """The level is read again after the last edge that came: whichever edges a full buffer has swallowed."""
+    chance = random.Random(seed)
+    down = bounce(chance, 18 * MS)
+    finger = Finger(500 * MS, (500 + press_ms) * MS, down)
+    edges = kernel_edges(Wire(finger.closed()), 1)
+    at, level = chance.choice(edges[:-1])
+    state, now = new_button(0, active=False), at // MS
+    outcomes: list[ButtonOutcome] = []
+    event: ButtonInput = Edge(level, now)
+    while now * MS < finger.end_us - 20 * MS:
+        state, more = advance_button(state, event, now, LIMITS)
+        outcomes += more
+        deadline = button_deadline(state, LIMITS)
+        now = now + 2_000 if deadline is None else max(now + 1, deadline)
+        event = Sample(Wire(finger.closed()).level(now * MS))
+    assert len(presses(outcomes)) == 1
+
+
+def test_a_spike_that_the_kernel_reads_too_late_is_no_press() -> None:
+    """Both interrupts of 50 µs of noise read the level after it: two edges to where the line was, none lost."""
+    wire = Wire([(100 * MS, 100 * MS + 50)])
+    assert kernel_edges(wire, 100) == [(100 * MS, False)]
+    state, outcomes = advance_button(new_button(0, active=False), Edge(False, 100), 101, LIMITS)
+    assert outcomes == (IgnoredEdge("repeated"),)
+    assert button_deadline(state, LIMITS) == 125  # a look, because it could also be the last edge of a press
+
+
+def test_hum_that_begins_during_a_press_does_not_hide_the_next_press() -> None:
+    """A finger was taken to be down until the line was quiet for 20 ms, which hum never is: no press counted then."""
+    line = Line()
+    hum = [edge for at in range(300, 5_000, 20) for edge in ((at, True), (at + 15, False))]
+    first = [(100, True), (290, False)]
+    between = [one for one in hum if one[0] < 3_000]
+    second = [(3_000, True), (3_150, False)]
+    after = [one for one in hum if one[0] >= 3_160]
+    outcomes = line.play([*first, *between, *second, *after], 6_000)
+    assert presses(outcomes) == [100, 3_000]
+    assert not any(isinstance(one, Held | StuckButton) for one in outcomes)
+
+
+def test_hum_from_before_the_start_does_not_keep_a_button_from_being_armed() -> None:
+    line = Line(active=True)
+    hum = [edge for at in range(20, 2_000, 20) for edge in ((at - 5, False), (at, True))]
+    outcomes = line.play([*hum, (1_995, False), (2_012, True), (2_200, False)], 2_500)
+    assert presses(outcomes) == [2_012]
+
+
+def test_pull_ups_that_settle_at_power_on_are_no_press() -> None:
+    """Edges from before the first sample, edges in its millisecond, a line that rises slowly through its threshold."""
+    state = new_button(1_000, active=True)
+    settling = [*range(900, 1_000, 7), *range(1_000, 1_030, 3)]
+    told: list[ButtonOutcome] = []
+    for number, at in enumerate(settling):
+        state, outcomes = advance_button(state, Edge(number % 2 == 0, at), 1_031, LIMITS)
+        told += outcomes
+    assert presses(told) == []
+    assert told.count(IgnoredEdge("stale")) == 15
+    for at in (1_040, 1_060, 1_100):
+        state, outcomes = advance_button(state, Sample(False), at, LIMITS)
+        told += outcomes
+    assert state.phase is ButtonPhase.UP
+    assert presses(told) == []
+
+
+def test_edges_of_a_clock_ahead_of_ours_and_out_of_order_still_make_one_press() -> None:
+    state = new_button(0, active=False)
+    told: list[ButtonOutcome] = []
+    events: list[tuple[ButtonInput, int]] = [
+        (Edge(True, 150), 100),  # 50 ms ahead: taken as of now
+        (Edge(False, 90), 101),  # older than what is known
+        (Sample(True), 126),
+        (Edge(False, 290), 240),
+        (Sample(False), 266),
+    ]
+    for event, now in events:
+        state, outcomes = advance_button(state, event, now, LIMITS)
+        told += outcomes
+    assert told == [IgnoredEdge("stale"), Pressed(100), Released(240)]
+
+
+def test_a_line_that_cannot_be_read_is_asked_no_faster_than_others() -> None:
+    """A sample without an answer must end the look that asked for it, or the loop would turn without a pause."""
+    state, _ = advance_button(new_button(0, active=False), Edge(False, 10), 10, LIMITS)
+    assert button_deadline(state, LIMITS) == 35
+    state, _ = advance_button(state, Sample(None), 35, LIMITS)
+    assert button_deadline(state, LIMITS) is None
+
+
+@settings(max_examples=200)
+@given(seed=SEEDS)
+def test_no_deadline_is_asked_for_twice(seed: int) -> None:
+    """After the sample that a deadline asked for, the next deadline lies ahead: a line cannot keep the loop busy."""
+    chance = random.Random(seed)
+    state, now = new_button(0, active=chance.random() < 0.5), 0
+    for _ in range(80):
+        deadline = button_deadline(state, LIMITS)
+        if deadline is not None and chance.random() < 0.6:
+            now = max(now, deadline)
+            state, _ = advance_button(state, Sample(chance.choice((True, False, None))), now, LIMITS)
+            after = button_deadline(state, LIMITS)
+            assert after is None or after > now
+        else:
+            now += chance.choice((0, 1, 3, 7, 19, 20, 21, 30, 120, 4_000, 70_000))
+            state, _ = advance_button(state, Edge(chance.random() < 0.5, now - chance.randint(0, 4)), now, LIMITS)

@@ -77,6 +77,24 @@ def run_in_thread(inbox: Inbox, notifier: ServiceNotifier, alive: Any) -> tuple[
     return thread, codes
 
 
+def test_noise_that_has_queued_up_behind_a_slow_turn_is_no_press() -> None:
+    bench, inbox = Bench(), Inbox()
+    began = bench.clock.now_ms
+    bench.clock.advance(60_000)
+    bench.pins.levels[ButtonName.HELP] = True  # as some pulse of now leaves it
+    inbox.put_edge(PinEdge(ButtonName.OK, False, began))
+    for number in range(0, MAX_INPUTS - 2, 2):  # each turn but the last ends between the two edges of a pulse
+        inbox.put_edge(PinEdge(ButtonName.HELP, True, began + 10 * number))
+        inbox.put_edge(PinEdge(ButtonName.HELP, False, began + 10 * number + 10))
+    inbox.stop()
+    code = run_device(
+        bench.runtime, inbox, bench.clock, notifier=ServiceNotifier({}), alive=lambda: True, after_turn=lambda: None
+    )
+    assert code is ExitCode.OK
+    assert bench.runtime.counters["edge_short"] == (MAX_INPUTS - 2) // 2
+    assert not bench.store.rows
+
+
 def test_the_watchdog_is_fed_while_everything_lives(notify: tuple[ServiceNotifier, socket.socket]) -> None:
     notifier, manager = notify
     inbox = Inbox()
