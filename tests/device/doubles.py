@@ -229,10 +229,13 @@ class Bench:
 
     def advance(self, ms: int) -> None:
         """Let time pass, with a turn at every deadline, as the loop would."""
-        end = self.clock.now_ms + ms
+        end, last, turns = self.clock.now_ms + ms, -1, 0
         while (at := self.runtime.next_deadline()) is not None and at <= end:
             self.clock.advance(max(0, at - self.clock.now_ms))
             self.turn()
+            turns = turns + 1 if at == last else 0
+            assert turns < 20, "the loop would turn without end"
+            last = at
         self.clock.advance(end - self.clock.now_ms)
 
     # --- hands ------------------------------------------------------------------------------------------------------

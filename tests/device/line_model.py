@@ -153,6 +153,8 @@ def observe(story: Story, limits: ButtonLimits) -> Verdict:
             if now >= poll:
                 poll = now + POLL_US
         state, outcomes = advance_button(state, event, now // MS, limits)
+        if isinstance(event, Sample) and (deadline := button_deadline(state, limits)) is not None:
+            assert deadline > now // MS, "the same deadline would be asked for without end"
         verdict.outcomes += [(now, one) for one in outcomes]
     _judge(story, verdict, began_active=wire.level(0))
     return verdict

@@ -60,6 +60,8 @@ class Line:
             elif due <= until_ms:
                 now = due
                 self._advance(Sample(self.level(now)), now)
+                after = button_deadline(self.state, LIMITS)
+                assert after is None or after > now, "the same deadline would be asked for without end"
             else:
                 return self.outcomes
 
@@ -341,6 +343,13 @@ def test_edges_of_a_clock_ahead_of_ours_and_out_of_order_still_make_one_press() 
         state, outcomes = advance_button(state, event, now, LIMITS)
         told += outcomes
     assert told == [IgnoredEdge("stale"), Pressed(100), Released(240)]
+
+
+def test_a_poll_just_after_an_edge_does_not_take_the_place_of_the_look_at_the_calm_line() -> None:
+    state, _ = advance_button(new_button(0, active=False), Edge(False, 10), 10, LIMITS)
+    for at, due in ((11, 35), (34, 35), (35, None)):
+        state, _ = advance_button(state, Sample(False), at, LIMITS)
+        assert button_deadline(state, LIMITS) == due
 
 
 def test_a_line_that_cannot_be_read_is_asked_no_faster_than_others() -> None:

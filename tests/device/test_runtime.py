@@ -9,7 +9,6 @@ import pytest
 from device.core.machine import Trouble
 from device.core.role import ButtonName, Role
 from device.core.signals import Call, Light, Tone
-from device.ports import PinEdge
 from doorbell.link import LinkDied
 from doorbell.wire import (
     AlarmKind,
@@ -359,32 +358,6 @@ def test_a_line_that_is_active_at_start_is_no_press_until_it_was_released() -> N
     bench.advance(100)
     bench.press(HELP)
     assert [row.type for row in bench.store.rows.values()] == [EventType.HELP]
-
-
-def test_a_button_held_for_hours_writes_nothing_more_and_its_next_press_counts() -> None:
-    bench = Bench()
-    bench.down(HELP)
-    bench.advance(120_000)
-    commits = bench.store.commits
-    bench.advance(8 * 3_600_000)
-    assert bench.store.commits == commits
-    bench.up(HELP)
-    bench.advance(100)
-    bench.press(HELP)
-    assert [row.type for row in bench.store.rows.values()].count(EventType.HELP) == 2
-
-
-def test_the_level_is_not_read_while_older_edges_wait() -> None:
-    """Noise that queued up behind a slow disk became a press: the level of now was taken for that of then."""
-    bench = Bench()
-    began = bench.clock.now_ms
-    bench.clock.advance(1_000)
-    bench.pins.levels[HELP] = True  # some pulse of the noise, much later than the edges below
-    bench.runtime.turn([PinEdge(HELP, True, began)], more=True)
-    bench.runtime.turn([PinEdge(HELP, False, began + 10)])
-    bench.pins.levels[HELP] = False
-    bench.advance(500)
-    assert not bench.store.rows
 
 
 def test_a_missed_edge_is_found_by_the_poll() -> None:
