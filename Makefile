@@ -85,6 +85,10 @@ deb-deps: ## Debian packages that building python3-lgpio needs: cross compiler, 
 bench: setup ## press to ring, rate, memory, each beside its floor; ARGS="--write" keeps it in docs/benchmarks.md
 	@$(BIN)/python -m bench.ring $(ARGS)
 
+.PHONY: bench-device
+bench-device: setup test-deps ## a device's memory, idle CPU, start, edge to broker; ARGS="--write" keeps it in docs/benchmarks.md
+	@$(BIN)/python -m bench.device $(ARGS)
+
 .PHONY: clean
 clean: ## remove .venv and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

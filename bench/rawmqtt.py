@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 
-CONNACK, PUBLISH, PUBACK, SUBACK = 2, 3, 4, 9
+CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ = 1, 2, 3, 4, 8, 9, 12
 
 
 def _length(size: int) -> bytes:
@@ -35,6 +35,28 @@ def publish_packet(topic: str, payload: bytes, mid: int, *, retain: bool = False
     """A QoS 1 PUBLISH."""
     body = _text(topic) + mid.to_bytes(2, "big") + payload
     return bytes([0x32 | retain]) + _length(len(body)) + body
+
+
+def split_packets(buffer: bytearray) -> Iterator[tuple[int, int, bytes]]:
+    """Take whole packets out of what has arrived: (kind, flags, body)."""
+    start = 0
+    while True:
+        size = shift = 0
+        at = start + 1
+        while at < len(buffer):
+            byte = buffer[at]
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            at += 1
+            if not byte & 0x80:
+                break
+        else:
+            break
+        if at + size > len(buffer) or at == start + 1:
+            break
+        yield buffer[start] >> 4, buffer[start] & 0x0F, bytes(buffer[at : at + size])
+        start = at + size
+    del buffer[:start]
 
 
 class RawClient:
@@ -72,7 +94,7 @@ class RawClient:
         if not data:
             raise ConnectionError("the broker closed the connection")
         self._buffer += data
-        for kind, flags, body in self._packets():
+        for kind, flags, body in split_packets(self._buffer):
             if kind == PUBACK:
                 self.pubacks += 1
             elif kind == PUBLISH:
@@ -97,28 +119,8 @@ class RawClient:
         self.sock.settimeout(10)
         while True:
             self._buffer += self.sock.recv(65536)
-            for kind, _flags, body in self._packets():
+            for kind, _flags, body in split_packets(self._buffer):
                 if kind == wanted:
                     if kind == CONNACK and body[1]:
                         raise ConnectionError(f"connection refused: {body[1]}")
                     return
-
-    def _packets(self) -> Iterator[tuple[int, int, bytes]]:
-        buffer, start = self._buffer, 0
-        while True:
-            size = shift = 0
-            at = start + 1
-            while at < len(buffer):
-                byte = buffer[at]
-                size |= (byte & 0x7F) << shift
-                shift += 7
-                at += 1
-                if not byte & 0x80:
-                    break
-            else:
-                break
-            if at + size > len(buffer) or at == start + 1:
-                break
-            yield buffer[start] >> 4, buffer[start] & 0x0F, bytes(buffer[at : at + size])
-            start = at + size
-        del buffer[:start]

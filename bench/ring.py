@@ -154,7 +154,8 @@ def _wall() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
 
 
-def _quantile(values: list[float], share: float) -> float:
+def quantile(values: list[float], share: float) -> float:
+    """Of sorted values."""
     return values[min(len(values) - 1, int(len(values) * share))]
 
 
@@ -194,11 +195,11 @@ def measure(presser: Presser, process: subprocess.Popen[bytes], start_up_s: floa
     return Figures(
         start_up_s,
         idle_mb,
-        _quantile(paced, 0.5),
-        _quantile(paced, 0.99),
+        quantile(paced, 0.5),
+        quantile(paced, 0.99),
         burst_s,
-        _quantile(burst, 0.5),
-        _quantile(burst, 0.99),
+        quantile(burst, 0.5),
+        quantile(burst, 0.99),
         sustained_per_s,
         (_cpu_s(process.pid) - cpu_s) / SUSTAINED * 1e6,
         _resident_mb(process.pid),
