@@ -19,6 +19,7 @@ import structlog
 from device.core.business import device_busy
 from device.core.button import Edge, Sample
 from device.core.effects import Chime, Effect, Ignored, Noted, Play, Report, Send, Show, Tell, Tune
+from device.core.line import lines_deadline, lines_due
 from device.core.machine import (
     DesiredArrived,
     DeviceInput,
@@ -28,8 +29,6 @@ from device.core.machine import (
     RowsFound,
     Trouble,
     advance_device,
-    buttons_deadline,
-    buttons_due,
     device_deadline,
     new_device,
 )
@@ -146,7 +145,7 @@ class DeviceRuntime:
         limits, polls = self._settings.limits, self._settings.poll_ms is not None and bool(self.state.buttons)
         deadlines = (
             device_deadline(self.state, limits),
-            buttons_deadline(self.state, limits),
+            lines_deadline(self.state.buttons, limits.button, limits.contact),
             self._poll_at_ms if polls else None,
             None if self._settings.health_ms is None else self._health_at_ms,
             self._saver.retry_at_ms,
@@ -223,7 +222,8 @@ class DeviceRuntime:
         if self._settings.poll_ms is not None and now_ms >= self._poll_at_ms:
             self._poll_at_ms = now_ms + self._settings.poll_ms
             return tuple(self.state.buttons)
-        return buttons_due(self.state, now_ms, self._settings.limits)
+        limits = self._settings.limits
+        return lines_due(self.state.buttons, now_ms, limits.button, limits.contact)
 
     def _unwell(self, moment: Moment) -> Sequence[Trouble]:
         """What the health has become, with the link up or down; nothing between two readings."""

@@ -73,7 +73,7 @@ class Thinned:
 
 @dataclass(frozen=True, slots=True)
 class ContactFault:
-    """``button_chatter`` or ``button_noisy`` begins or, with ``cleared``, ends."""
+    """``button_chatter``, ``button_noisy`` or ``button_stuck`` begins or, with ``cleared``, ends."""
 
     code: str
     text: str

@@ -29,12 +29,10 @@ from device.core.button import (
     LostEdge,
     Pressed,
     Released,
-    StuckButton,
-    UnstuckButton,
 )
 from device.core.contact import ContactFault, ContactLimits, Thinned
 from device.core.effects import Chime, Effect, Ignored, Noted, OutboxRow, Play, Report, Show, Tell, Tune
-from device.core.line import LineState, advance_line, line_deadline, new_line
+from device.core.line import LineState, advance_line, new_line
 from device.core.moment import Moment
 from device.core.outbox import (
     Connected,
@@ -236,7 +234,7 @@ def advance_device(
 
 def device_deadline(state: DeviceState, limits: DeviceLimits) -> int | None:
     """The monotonic ms at which ``TimePassed`` changes something; None if only an event can. Buttons are apart: they
-    need a sample (``buttons_due``)."""
+    need a sample (``device.core.line.lines_due``)."""
     role = (
         panel_deadline(state.role, limits.panel)
         if isinstance(state.role, PanelState)
@@ -245,18 +243,6 @@ def device_deadline(state: DeviceState, limits: DeviceLimits) -> int | None:
     outbox, report, peers = outbox_deadline(state.outbox), report_deadline(state.twin), peers_deadline(state.peer)
     deadlines = (outbox, report, peers, role, state.echo_until_ms)
     return min((at for at in deadlines if at is not None), default=None)
-
-
-def buttons_deadline(state: DeviceState, limits: DeviceLimits) -> int | None:
-    """The monotonic ms at which some button needs a sample, or None."""
-    deadlines = (line_deadline(one, limits.button, limits.contact) for one in state.buttons.values())
-    return min((at for at in deadlines if at is not None), default=None)
-
-
-def buttons_due(state: DeviceState, now_ms: int, limits: DeviceLimits) -> tuple[ButtonName, ...]:
-    """The buttons that need a sample now."""
-    due = ((name, line_deadline(one, limits.button, limits.contact)) for name, one in state.buttons.items())
-    return tuple(name for name, at in due if at is not None and at <= now_ms)
 
 
 def _line(state: DeviceState, name: ButtonName, line: ButtonInput, turn: _Turn) -> DeviceState:
@@ -279,11 +265,6 @@ def _line(state: DeviceState, name: ButtonName, line: ButtonInput, turn: _Turn) 
             case Held():
                 held_at_ms = min(after.button.down_ms + limits.button.hold_ms, now_ms)
                 state = _role(state, ButtonHeld(name, held_at_ms, event_id), turn)
-            case StuckButton():
-                stuck_s = limits.button.stuck_ms // 1000
-                state = _trouble(state, Trouble("button_stuck", name, f"active for {stuck_s} s"), turn)
-            case UnstuckButton():
-                state = _trouble(state, Trouble("button_stuck", name, "released", cleared=True), turn)
             case ContactFault(code, text, cleared):
                 state = _trouble(state, Trouble(code, name, text, cleared=cleared), turn)
             case Thinned(owed, echo):

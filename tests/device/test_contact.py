@@ -116,7 +116,9 @@ def test_hours_of_chatter_are_one_fault_and_ninety_presses_an_hour() -> None:
     for _ in range(3 * 3_600 * 3):
         contact.press(333)
     assert contact.faults() == [("button_chatter", False)]
-    contact.advance(CALM_AGAIN_MS - 2 * EVERY)
+    for _ in range((CALM_AGAIN_MS - 2 * EVERY) // 2_000):
+        contact.advance(2_000)
+        contact.tell()  # the poll
     assert contact.faults() == [("button_chatter", False)]  # it ends after a long calm, not at the first pause
     after_first_hour = [now for now, _ in contact.presses() if now >= began + 3_600_000]
     assert most_in(after_first_hour, 3_600_000) == 3_600_000 // EVERY
