@@ -36,6 +36,22 @@ FAULTS: dict[str, FaultWords] = {
         "看有没有东西压住；检查按钮和接线。",
         "See whether something leans on it; check the button and its wire.",
     ),
+    "button_chatter": FaultWords(
+        "按钮乱跳",
+        "button chatters",
+        "不停地按：进水、生锈、磨损，或真有人在按。求助一次不丢，40 秒报一次；其他键安静 40 秒后才算。",
+        "Presses without pause: wet, worn, or a person. Help is told every 40 s, the rest after 40 s of quiet.",
+        "先确认人没事，再擦干或更换按钮。安静约 13 分钟后自动消除。",
+        "Make sure that the person is well, then dry or change the button. About 13 min of calm clear it.",
+    ),
+    "button_noisy": FaultWords(
+        "按钮线有干扰",
+        "button line noisy",
+        "干扰持续了一分钟。干扰不会报警，真的按铃照常有效。",
+        "Interference for a minute. It raises nothing, and real presses count.",
+        "线长时加 10 千欧上拉和 100 纳法电容，离开电源线和灯；看触点有没有锈；见 docs/button.md。",
+        "Long lead: 10 kOhm to 3.3 V, 100 nF to ground, away from mains and lamps. Corroded? See docs/button.md.",
+    ),
     "outbox_failed": FaultWords(
         "存不了事件",
         "events cannot be kept",

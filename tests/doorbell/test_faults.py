@@ -10,12 +10,13 @@ from device.core.wellness import Condition
 from doorbell.faults import FAULTS, OUT, main
 
 ROOT = Path(__file__).parents[2]
+MAKERS = ("Trouble", "ContactFault")
 
 
 def codes_told(source: str) -> set[str]:
-    """The first argument of every ``Trouble(...)`` in a source that stands there as a word."""
+    """The first argument of every ``Trouble(...)`` or ``ContactFault(...)`` in a source that stands there as a word."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    troubles = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Trouble"]
+    troubles = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in MAKERS]
     first = (arg for call in troubles for arg in [*call.args, *(k.value for k in call.keywords if k.arg == "code")][:1])
     return {arg.value for arg in first if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
 
@@ -32,6 +33,7 @@ def test_every_fault_that_is_told_has_its_words_and_no_other() -> None:
     [
         ('Trouble("a", "disk")', {"a"}),
         ('Trouble("a", "disk") if x else Trouble(code="b", subject="c")', {"a", "b"}),
+        ('ContactFault("a", "wet", cleared=True)', {"a"}),
         ("Trouble(condition.value, subject)", set()),
     ],
 )
