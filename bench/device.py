@@ -5,10 +5,10 @@
     python -m bench.device --rounds 2 --idle-s 10
 
 The device is the real command on mock pins with its real outbox, as an elder's panel; the floor is
-``bench/device_floor.py``, the smallest paho and gpiozero program that publishes a press. Both talk to the same bare
-socket, which answers as a broker must and notes when a PUBLISH arrives, and then to mosquitto or the embedded broker
-with a subscriber behind it. The debounce (25 ms, by design) is shown apart. A machine that is busy with other work is
-told of, and nothing of it is written.
+``bench/device_floor.py``, the smallest paho and gpiozero program that commits a press and publishes it. Both talk to
+the same bare socket, which answers as a broker must and notes when a PUBLISH arrives, and then to mosquitto or the
+embedded broker with a subscriber behind it. The debounce (25 ms, by design) is shown apart. A machine that is busy with
+other work is told of, and nothing of it is written.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ EVENT, DESIRED = "doorbell/v1/bench/panel/event", "doorbell/v1/bench/panel/desir
 HIDE = "import sys; sys.modules['rich'] = None; "
 """structlog loads rich where it finds it; a Pi has none, the relay's environment does."""
 START = f"{HIDE}import runpy; runpy.run_module('device', run_name='__main__', alter_sys=True)"
-IMPORTS = {"device": "import device.daemon, device.command", "floor": "import paho.mqtt.client, gpiozero"}
+IMPORTS = {"device": "import device.daemon, device.command", "floor": "import paho.mqtt.client, gpiozero, sqlite3"}
 
 
 class Ear(Protocol):
@@ -100,6 +100,8 @@ class Figures:
     import_s: list[float] = field(default_factory=list)
     socket_ms: list[float] = field(default_factory=list)
     broker_ms: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    """Of one press, its release and its receipt; a mean of each start."""
     rss_mb: float = 0.0
     pss_mb: float = 0.0
     idle_pct: float = 0.0
@@ -144,10 +146,10 @@ def running_device(port: int, scratch: Path) -> Iterator[Subject]:
 
 
 @contextmanager
-def running_floor(port: int, _scratch: Path) -> Iterator[Subject]:
+def running_floor(port: int, scratch: Path) -> Iterator[Subject]:
     """The floor, connected."""
     begin = time.perf_counter()
-    arguments = [sys.executable, str(ROOT / "bench" / "device_floor.py"), str(port)]
+    arguments = [sys.executable, str(ROOT / "bench" / "device_floor.py"), str(port), str(scratch / "floor.db")]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdin is not None
@@ -267,7 +269,9 @@ def measure(rounds: int, idle_s: float, broker: str) -> dict[str, Figures]:
             of.import_s.append(import_s(kind))
             with tempfile.TemporaryDirectory() as name, RawBroker() as ear, start(ear.port, Path(name)) as subject:
                 of.armed_s.append(subject.armed_s)
+                before_s, _ = _use(subject.process.pid)
                 of.socket_ms += press(subject, ear, PRESSES)
+                of.cpu_ms.append((_use(subject.process.pid)[0] - before_s) / PRESSES * 1000)
             with (
                 tempfile.TemporaryDirectory() as name,
                 running_broker(broker, Path(name)) as port,
@@ -294,6 +298,7 @@ def table(figures: dict[str, Figures], broker: str, notes: list[str]) -> str:
         ("resident, PSS (MB)", floor.pss_mb, ours.pss_mb, ""),
         ("idle CPU (% of one core)", floor.idle_pct, ours.idle_pct, "< 0.5"),
         ("idle wake-ups (a second)", floor.wakes_per_s, ours.wakes_per_s, ""),
+        ("CPU for a press and its receipt (ms)", statistics.median(floor.cpu_ms), statistics.median(ours.cpu_ms), ""),
         ("imports (s)", statistics.median(floor.import_s), statistics.median(ours.import_s), ""),
         ("start to armed, median (s)", statistics.median(floor.armed_s), statistics.median(ours.armed_s), "< 1.5"),
         ("start to armed, worst (s)", max(floor.armed_s), max(ours.armed_s), ""),

@@ -1,15 +1,16 @@
 """The floor of a device: the smallest program on paho and gpiozero that publishes a press.
 
-No debounce, no outbox, no state, no sound: an edge on a mock pin becomes a PUBLISH in the callback. What is left is
-what the libraries, the interpreter and the machine take.
+No debounce, no state, no receipts, no sound: an edge on a mock pin becomes a row on the disk and a PUBLISH, in the
+callback. It keeps what cannot be taken away: nothing is published before it is on the disk.
 
-    python bench/device_floor.py PORT        # then "down" and "up", a line each, on stdin
+    python bench/device_floor.py PORT DATABASE        # then "down" and "up", a line each, on stdin
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import sys
 from typing import Any
 
@@ -28,6 +29,10 @@ def main() -> None:
     """Serve until stdin ends."""
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id="floor")
     client.on_socket_open = _no_delay
+    database = sqlite3.connect(sys.argv[2], isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    database.execute("CREATE TABLE press (id INTEGER PRIMARY KEY, payload BLOB)")
     button = InputDevice(17, pull_up=True)
     count = 0
 
@@ -35,7 +40,9 @@ def main() -> None:
         nonlocal count
         if not state:
             count += 1
-            client.publish("doorbell/v1/bench/panel/event", b'{"id":"%d","type":"help"}' % count, qos=1)
+            payload = b'{"id":"%d","type":"help"}' % count
+            database.execute("INSERT INTO press VALUES (?, ?)", (count, payload))
+            client.publish("doorbell/v1/bench/panel/event", payload, qos=1)
 
     button.pin.edges = "both"
     button.pin.when_changed = on_edge
