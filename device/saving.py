@@ -71,6 +71,8 @@ class OutboxSaver:
             self._store.commit(tuple(self._keep.values()), tuple(self._forget))
         except StoreError as error:
             return self._fail(error, now_ms)
+        for row in self._keep.values():
+            _log.info("event.kept", id=row.id, type=row.type.value, seq=row.seq)
         self._keep.clear()
         self._forget.clear()
         self.retry_at_ms = None
