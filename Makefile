@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 ARGS ?=
 SEEDS ?= 2000
+CUTS ?= 10
 CODE := $(wildcard doorbell device relay sim tests bench tools)
 
 .DEFAULT_GOAL := help
@@ -42,7 +43,7 @@ test-fast: setup ## the everyday tests alone; ARGS="-k panel" chooses
 .PHONY: test-slow
 test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker matrix
 	@$(BIN)/doorbell-sim storm --seeds $(SEEDS)
-	@$(BIN)/pytest -q -n 4 -m slow $(ARGS)
+	@$(BIN)/pytest -q -n 4 -m "slow and not virtual_pi" $(ARGS)
 
 .PHONY: test-deps
 test-deps: ## Debian packages that only tests need: a broker, a player, a voice, file systems to spoil, a Debian 13
@@ -80,6 +81,18 @@ deb-lgpio: setup deb-deps ## dist/python3-lgpio_*_{arm64,amd64}.deb for plain De
 .PHONY: deb-deps
 deb-deps: ## Debian packages that building python3-lgpio needs: cross compiler, SWIG
 	@tools/apt.sh debian-archive-keyring dpkg binutils swig gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+
+.PHONY: virtual-pi
+virtual-pi: setup test-deps virtual-pi-deps ## boots a Pi in QEMU with our package in it: pressed, heard, broken, cut off (CUTS=10)
+	@CUTS=$(CUTS) $(BIN)/pytest -q -p no:cacheprovider -m virtual_pi --durations=12 tests/virtual_pi $(ARGS)
+
+.PHONY: virtual-pi-cuts
+virtual-pi-cuts: setup test-deps virtual-pi-deps ## 50 power cuts of it; ARGS="--write" keeps the table in docs/virtual-pi.md
+	@$(BIN)/python -m tests.virtual_pi.cuts $(ARGS)
+
+.PHONY: virtual-pi-deps
+virtual-pi-deps: ## Debian packages that the virtual Pi needs: an emulator, what makes a root and a disk
+	@tools/apt.sh mmdebstrap debian-archive-keyring qemu-system-x86 ipxe-qemu seabios qemu-utils e2fsprogs kmod cpio
 
 .PHONY: bench
 bench: setup ## press to ring, rate, memory, each beside its floor; ARGS="--write" keeps it in docs/benchmarks.md
