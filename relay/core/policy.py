@@ -55,13 +55,13 @@ _NAMED = {TargetType.VOLUNTEER, TargetType.GROUP, TargetType.HOOK}
 
 def parse_target(text: str) -> Target:
     """``volunteer:1``, ``volunteers``, ``group:medical``, ``office``, ``everyone``, ``hook:board``; else ValueError."""
-    head, _, name = text.partition(":")
+    head, colon, name = text.partition(":")
     try:
         kind = TargetType(head)
     except ValueError:
         known = ", ".join(t.value for t in TargetType)
         raise ValueError(f"unknown target {text!r}: use one of {known}") from None
-    if (kind in _NAMED) != bool(name):
+    if (kind in _NAMED) != bool(name) or (colon and not name):
         raise ValueError(f"target {text!r}: write {kind.value}{':NAME' if kind in _NAMED else ''}")
     if kind is TargetType.VOLUNTEER and not re.fullmatch(r"[1-9][0-9]?", name):
         raise ValueError(f"target {text!r}: write the volunteer's place, volunteer:1 to volunteer:99")

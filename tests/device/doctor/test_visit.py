@@ -12,7 +12,7 @@ import pytest
 
 from device.adapters.control import ControlError
 from device.core.role import ButtonName, Role
-from device.doctor import line
+from device.doctor import line, visit
 from device.doctor.running import Running
 from device.doctor.visit import Asked, Finger, Instruments, Visit
 from device.options import CHECKS, HANDS_ON
@@ -160,7 +160,10 @@ def test_a_device_that_systemd_has_not_started_is_left_alone(tmp_path: Path) -> 
     assert ward.trail == []
 
 
-def test_a_device_that_cannot_be_asked_whether_an_alarm_is_open_is_not_stopped_unless_told(tmp_path: Path) -> None:
+def test_a_device_that_cannot_be_asked_whether_an_alarm_is_open_is_not_stopped_unless_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visit, "BACK_WITHIN_S", 0.1)  # it never comes back here
     ward = Ward(tmp_path, active=True, console=ScriptedConsole(True))
     assert ward.found("button") == ["service.unasked"]
     assert (ward.trail, ward.console.asked) == ([], [])
