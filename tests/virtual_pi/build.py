@@ -139,7 +139,7 @@ def _our_packages(say: Callable[[str], None], times: dict[str, float]) -> list[P
     began = time.monotonic()
     say("virtual pi: making our packages ...")
     own = {"MAKEFLAGS": ""}  # ARGS="--write" for the cuts was taken for an option of deb
-    _run("make", "--no-print-directory", "deb", cwd=ROOT, env=own)
+    _run("make", "--no-print-directory", "deb", "ARGS=", cwd=ROOT, env=own)
     _run("make", "--no-print-directory", "deb-lgpio", "ARGS=amd64", cwd=ROOT, env=own)
     times["packages"] = time.monotonic() - began
     return [_newest("doorbell-device_*_all.deb"), _newest("python3-lgpio_*_amd64.deb")]
