@@ -170,12 +170,13 @@ class _Vcgencmd:
 
     def bits(self) -> int | None:
         """The last answer; None before the first, and where the command is missing or fails."""
+        last = self._bits  # what is asked now tells the next read, however quickly it is answered
         if self._now_s() >= self._ask_at_s and (self._running is None or not self._running.is_alive()):
             self._ask_at_s = self._now_s() + _ASK_AFTER_FAILURE_S
             if shutil.which(self._command[0]) is not None:
                 self._running = threading.Thread(target=self._ask, name="vcgencmd", daemon=True)
                 self._running.start()
-        return self._bits
+        return last
 
     def _ask(self) -> None:
         self._bits, answer = None, ""

@@ -1,6 +1,6 @@
 """How names, places and numbers are to be read aloud, so that espeak-ng says what a person would. Pure.
 
-Found by looking at its phonemes (versions 1.51, voice ``cmn-latn-pinyin``; docs/sounds.md has the examples):
+Found by looking at its phonemes (versions 1.51 and 1.52, voice ``cmn-latn-pinyin``; docs/sounds.md has the examples):
 
 * Voice ``cmn`` reads hanzi by their pinyin spelt as English letters. ``cmn-latn-pinyin`` reads all 20,991 of the basic
   block; an English voice says "Chinese letter" for each. So each stretch goes to the voice of its script.

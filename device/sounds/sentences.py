@@ -36,18 +36,19 @@ class Catalogue:
     """The numbers of ``counted``, from 2."""
 
 
+# espeak-ng 1.52 (Debian 13) spells 一会儿 in English, reads 系上 as jì shang and 处在 as chǔ zài: none of them here.
 _CHINESE = Catalogue(
     language="zh-CN",
     voice=MANDARIN_VOICE,
     wpm=140,
     phrases={
         Phrase.HEARD: ("听见了，我马上叫人。",),
-        Phrase.HEARD_OFFLINE: ("听见了。现在线路不通，要多等一会儿，我会一直试。",),
+        Phrase.HEARD_OFFLINE: ("听见了。现在线路不通，要多等一些时候，我会一直试。",),
         Phrase.RECEIVED: ("求助已经收到了，正在叫人。",),
         Phrase.RINGING: ("那边的铃已经响了，请等一等。",),
         Phrase.COMING: ("{who}正在赶来，请等一等。", "有人正在赶来，请等一等。"),
         Phrase.ARRIVED: ("{who}到了。", "帮忙的人到了。"),
-        Phrase.UNREACHABLE: ("还没有联系上人，我一直在试。",),
+        Phrase.UNREACHABLE: ("还没有联系到人，我一直在试。",),
         Phrase.CLOSED: ("这次求助结束了，有事请再按。",),
         Phrase.OK_HEARD: ("听见了，谢谢您。",),
         Phrase.GO: ("谢谢您，请去{label}那里[，{place}]。", "谢谢您，请去看看[，{place}]。"),
@@ -66,7 +67,7 @@ _CHINESE = Catalogue(
         AlarmKind.REQUEST: ("{label}需要帮个忙[，在{place}]。", "有人需要帮个忙[，在{place}]。"),
         AlarmKind.TEST: ("{label}，测试[，在{place}]。", "这是测试。"),
     },
-    counted="现在一共有{count}处在叫您。",
+    counted="现在一共有{count}处都在叫您。",
     counts="两三四五六七八九",
 )
 
