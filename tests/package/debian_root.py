@@ -42,13 +42,20 @@ class DebianRoot:
     def run(self, *command: str, network: bool = False, options: Sequence[str] = ()) -> str:
         """Run a command in the root, with no systemd running; its output, an ``AssertionError`` if it fails.
         ``options`` go to systemd-nspawn."""
-        archives = CACHE / "archives"
-        archives.mkdir(parents=True, exist_ok=True)
-        net = ["--resolv-conf=replace-host"] if network else ["--resolv-conf=off", "--private-network"]
-        return output(
-            *self._nspawn(), "--as-pid2", "--console=pipe", *net, f"--bind={archives}:/var/cache/apt/archives",
-            "--setenv=DEBIAN_FRONTEND=noninteractive", "--setenv=LC_ALL=C.UTF-8", *options, "--", *command,
-        )  # fmt: skip
+        common = [
+            *self._nspawn(),
+            "--as-pid2",
+            "--console=pipe",
+            "--setenv=DEBIAN_FRONTEND=noninteractive",
+            "--setenv=LC_ALL=C.UTF-8",
+        ]
+        if not network:
+            return output(*common, "--resolv-conf=off", "--private-network", *options, "--", *command)
+        archives = CACHE / "archives"  # what was downloaded once is not downloaded again
+        with _alone("archives"):  # apt does not wait for another one's lock there
+            archives.mkdir(exist_ok=True)
+            kept = f"--bind={archives}:/var/cache/apt/archives"
+            return output(*common, "--resolv-conf=replace-host", kept, *options, "--", *command)
 
     def put(self, source: Path, name: str = "") -> str:
         """Copy a file to /srv; returns its path inside."""

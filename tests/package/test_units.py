@@ -87,10 +87,10 @@ def test_what_a_service_runs_is_in_the_package_and_knows_its_options(root: Path,
         _parser().parse_args(arguments)
 
 
-def test_the_daemon_has_the_pins_the_sound_and_the_board_but_no_other_device(root: Path) -> None:
+def test_the_daemon_has_the_pins_the_sound_and_the_firmware_but_no_other_device(root: Path) -> None:
     lines = service(root, DAEMON)
     assert values(lines, "DevicePolicy") == ["closed"]
-    assert set(values(lines, "DeviceAllow")) == {"char-gpiochip rw", "char-alsa rw"}
+    assert set(values(lines, "DeviceAllow")) == {"char-gpiochip rw", "char-alsa rw", "/dev/vcio rw"}
     assert values(lines, "PrivateDevices") == []  # would hide both
     assert values(lines, "ProcSubset") == []  # would hide /proc/cpuinfo, by which gpiozero knows the board
 
