@@ -104,7 +104,8 @@ def advance_bell(
     """Take in one event. What should sound now is ``wanted_calls``, what the light says ``bell_light``."""
     before = wanted_calls(state)
     state, effects = _take(state, event, now_ms, limits)
-    state = replace(state, direct=keep_wanted(state.direct, now_ms, limits.peer))
+    if (direct := keep_wanted(state.direct, now_ms, limits.peer)) is not state.direct:
+        state = replace(state, direct=direct)
     state, reminders = _reminded(state, now_ms, limits)
     return state, (*effects, *_taken(state, before), *reminders)
 

@@ -263,7 +263,8 @@ def _name_of(desired: Desired, peer: str) -> str:
 
 
 def _restaged(state: PanelState, now_ms: int, limits: PanelLimits) -> tuple[PanelState, list[RoleEffect]]:
-    state = replace(state, word=word_now(state.word, now_ms, limits.peer))
+    if (word := word_now(state.word, now_ms, limits.peer)) is not state.word:
+        state = replace(state, word=word)
     pressed = _open_presses(state)
     shown = state.alarm if state.alarm is not None and state.alarm.id not in state.word.over else None
     if state.closed_until_ms is not None and (now_ms >= state.closed_until_ms or shown or pressed):
@@ -280,7 +281,9 @@ def _restaged(state: PanelState, now_ms: int, limits: PanelLimits) -> tuple[Pane
         say_again_ms = None
     elif effects or due:
         say_again_ms = now_ms + limits.again_ms
-    return replace(state, stage=stage, who=who, say_again_ms=say_again_ms), effects
+    if (stage, who, say_again_ms) != (state.stage, state.who, state.say_again_ms):
+        state = replace(state, stage=stage, who=who, say_again_ms=say_again_ms)
+    return state, effects
 
 
 def _who(state: PanelState, alarm: PanelAlarm | None) -> str:
