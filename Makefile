@@ -41,9 +41,10 @@ test-fast: setup ## the everyday tests alone; ARGS="-k panel" chooses
 	@$(BIN)/pytest -q -n 2 -m "not slow" $(ARGS)
 
 .PHONY: test-slow
-test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker matrix
+test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker matrix, the package in a real Debian 13
 	@$(BIN)/doorbell-sim storm --seeds $(SEEDS)
-	@$(BIN)/pytest -q -n 4 -m "slow and not virtual_pi" $(ARGS)
+	@$(BIN)/pytest -q -n 4 -m "slow and not virtual_pi" --ignore=tests/package $(ARGS)
+	@$(BIN)/pytest -q -n 2 -m slow tests/package
 
 .PHONY: test-deps
 test-deps: ## Debian packages that only tests need: a broker, a player, a voice, file systems to spoil, a Debian 13
