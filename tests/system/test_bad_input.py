@@ -200,9 +200,10 @@ def test_while_the_disk_is_full_no_press_is_acknowledged_and_afterwards_all_ring
         assert not town.lines_of("raised")
         assert {one.stage for one in town.panel.sightings if one is not GONE} == {"idle", "heard", "unreachable"}
         assert town.panel.now.outbox == 2
+        assert town.first.now.sounding, "the panel has called its neighbours itself meanwhile"
         resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
-        until(lambda: town.first.now.sounding, "the bell sounds when there is room again")
-        assert town.relay.logged("store.recovered")
+        until(lambda: town.relay.logged("store.recovered"), "the relay writes when there is room again")
+        until(lambda: town.panel.now.stage == "ringing" and town.first.now.sounding, "and its own ring goes on")
         town.help_arrives(town.first)
         counts = Counter(line.type for line in town.journal() if line.alarm)
         assert (counts["raised"], counts["pressed_again"], counts["accepted"], counts["closed"]) == (1, 1, 1, 1)
