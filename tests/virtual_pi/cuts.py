@@ -43,6 +43,9 @@ PRESSES_AT_MOST = 3
 MOMENTS_S = (0.15, 1.0)
 """The cut comes within so long of the last press: half of them while it is debounced and committed, the others while it
 is sent, receipted and forgotten, too."""
+REQUESTS, PATIENCE_S = 24, 2.0
+"""Writes and flushes of the disk among which the cut falls: keeping a press takes some ten, forgetting it as many.
+Where fewer come the power fails after the seconds."""
 INSTALLED = "/usr/lib/doorbell-device/device/adapters/outbox.py"
 PAGE = ROOT / "docs" / "virtual-pi.md"
 MARK = "<!-- tests/virtual_pi/cuts.py writes below -->"
@@ -57,7 +60,9 @@ class Plan:
     away: Away
     presses: int
     moment_s: float
-    """From the last press to the cut."""
+    """From the last press to the cut, at most."""
+    request: int | None
+    """Of the volatile disk: the write or flush after the last press at which the power fails, if it comes in time."""
     boot: bool
     """Start again from the boot, with the root disk as the cut left it; or from the snapshot."""
     synchronous: str = "FULL"
@@ -100,12 +105,14 @@ class Outcome:
 def plan_cut(seed: int, *, number: int) -> Plan:
     """The cut of a seed; every ``FULL_BOOT_EVERY``-th is followed by a boot."""
     chance = random.Random(seed)
+    disk: Literal["file", "volatile"] = chance.choice(("file", "volatile"))
     return Plan(
         seed=seed,
-        disk=chance.choice(("file", "volatile")),
+        disk=disk,
         away=chance.choice(("nobody", "relay", "broker")),
         presses=chance.randint(1, PRESSES_AT_MOST),
-        moment_s=round(chance.uniform(0.0, chance.choice(MOMENTS_S)), 3),
+        moment_s=round(chance.uniform(0.0, chance.choice(MOMENTS_S)), 3) if disk == "file" else PATIENCE_S,
+        request=chance.randint(1, REQUESTS) if disk == "volatile" else None,
         boot=number % FULL_BOOT_EVERY == 0,
     )
 
@@ -181,8 +188,11 @@ def _press_and_cut(parts: Parts, root: Path, outside: Outside, outcome: Outcome,
         for number in range(1, plan.presses):
             house.press(PANEL_SIDE, "help")
             until(lambda number=number: len(kept()) >= number, "the panel has kept the press", LONG_S)  # type: ignore[misc]
+        failed = disk.failed if isinstance(disk, VolatileDisk) else threading.Event()
+        if isinstance(disk, VolatileDisk) and plan.request is not None:
+            disk.fail_at(plan.request)
         house.down(PANEL_SIDE, "help")
-        threading.Event().wait(plan.moment_s)
+        failed.wait(plan.moment_s)
         disk.fail()
         pi.cut()
         eye.close()
@@ -280,7 +290,7 @@ def main() -> int:
 
 
 HEAD = (
-    "| seed | disk | away | presses | cut after (s) | kept | on disk | at relay | forgotten | fsck | started by | "
+    "| seed | disk | away | presses | cut after | kept | on disk | at relay | forgotten | fsck | started by | "
     "arrived | lost | doubled | s |\n"
     "| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |"
 )
@@ -290,7 +300,13 @@ def row(outcome: Outcome) -> str:
     """A line of the table."""
     plan = outcome.plan
     cells = (
-        *(plan.seed, plan.disk, plan.away, plan.presses, f"{plan.moment_s:.3f}"),
+        *(
+            plan.seed,
+            plan.disk,
+            plan.away,
+            plan.presses,
+            f"{plan.moment_s:.3f} s" if plan.request is None else f"request {plan.request}",
+        ),
         *(len(outcome.kept), len(outcome.on_disk), len(outcome.at_relay), outcome.forgotten, outcome.fsck),
         *("boot" if plan.boot else "snapshot", len(outcome.arrived), len(outcome.lost), outcome.doubled),
         f"{outcome.seconds:.0f}",

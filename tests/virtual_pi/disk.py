@@ -73,10 +73,12 @@ class VolatileDisk:
     def __init__(self, image: Path, coin: random.Random) -> None:
         self.image = image
         self.refusing = False
+        self.failed = threading.Event()
+        """The power has failed."""
+        self._left: int | None = None
         self._coin = coin
         self._cache: dict[int, bytes] = {}
         self._lock = threading.Lock()
-        self._dead = False
         self._file = os.open(image, os.O_RDWR)
         self._path = image.with_suffix(".nbd")
         self._path.unlink(missing_ok=True)
@@ -91,7 +93,12 @@ class VolatileDisk:
 
     def fail(self) -> None:
         with self._lock:
-            self._dead = True
+            self.failed.set()
+
+    def fail_at(self, request: int) -> None:
+        """Let the power fail when so many more writes and flushes have come, before the last of them is done."""
+        with self._lock:
+            self._left = request
 
     def settle(self) -> str:
         self.fail()
@@ -110,7 +117,7 @@ class VolatileDisk:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        while not self._dead:
+        while not self.failed.is_set():
             try:
                 connection, _ = self._listener.accept()
             except OSError:
@@ -143,7 +150,11 @@ class VolatileDisk:
             return False
         content = _exactly(connection, size) if kind == _WRITE else b""
         with self._lock:
-            if self._dead:
+            if kind in (_WRITE, _FLUSH) and self._left is not None:
+                self._left -= 1
+                if self._left == 0:
+                    self.failed.set()
+            if self.failed.is_set():
                 return False
             error, answer = self._do(kind, offset, size, content, durable=bool(flags & _FUA))
         connection.sendall(struct.pack(">IIQ", _ANSWER_MAGIC, error, handle) + answer)

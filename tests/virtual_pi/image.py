@@ -44,6 +44,7 @@ mount --move /sys /root/sys
 mount --move /dev /root/dev
 exec switch_root /root /sbin/init
 """
+MACHINE_ID = "5ca1ab1e" * 4
 OFF = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"),
     *("e2scrub_reap.service", "getty@tty1.service", "systemd-timesyncd.service"),
@@ -125,7 +126,10 @@ def _settle(root: Path) -> None:
     (root / "etc/hostname").write_text("virtual-pi\n")
     with (root / "etc/hosts").open("a") as hosts:
         hosts.write("127.0.1.1 virtual-pi\n")
-    (root / "etc/machine-id").write_text("")
+    # Neither a first boot nor one after an update: both have systemd do over what has just been done.
+    (root / "etc/machine-id").write_text(f"{MACHINE_ID}\n")
+    for directory in ("etc", "var"):
+        (root / directory / ".updated").touch()
     for unit in OFF:
         _run("systemctl", f"--root={root}", "mask", unit)
     _run("chroot", str(root), "/bin/sh", "/usr/local/lib/virtual-pi/settle.sh")

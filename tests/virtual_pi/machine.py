@@ -184,9 +184,8 @@ class Machine:
     def ask_monitor(self, command: str, **arguments: Any) -> Any:
         """One question to QEMU."""
         if self._monitor is None:
-            self._monitor = _Lines(self._work / "monitor")
-            self._monitor.greeting()
-            self._monitor.ask("qmp_capabilities", {})
+            until(self._listens, "QEMU listens")
+        assert self._monitor is not None
         return self._monitor.ask(command, arguments)
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -199,7 +198,7 @@ class Machine:
         command = [*die_with_us(), *self._command(), *(["-S"] if snapshot else [])]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         if snapshot:
-            until((self._work / "monitor").exists, "QEMU listens")
+            until(self._listens, "QEMU listens")
             self._do("snapshot-load", snapshot)
             self.go_on()
         until(self._answers, "the machine answers", BOOT_S)
@@ -216,6 +215,16 @@ class Machine:
         done = until(ended, f"{job} {snapshot}", ANSWER_S)
         assert "error" not in done, f"{job} {snapshot}: {done['error']}"
         self.ask_monitor("job-dismiss", id=job)
+
+    def _listens(self) -> bool:
+        assert self.running, "QEMU ended"
+        try:
+            self._monitor = self._monitor or _Lines(self._work / "monitor")
+        except OSError:  # there is no socket yet, or nobody listens on it yet
+            return False
+        self._monitor.greeting()
+        self._monitor.ask("qmp_capabilities", {})
+        return True
 
     def _answers(self) -> bool:
         assert self.running, f"QEMU ended\n{self.console()[-3000:]}"

@@ -47,7 +47,15 @@ def test_without_fsync_a_cut_loses_a_press(parts: Parts, outside: Outside, say: 
     """The same cuts of a panel whose outbox was told ``synchronous = NORMAL``: this is how a loss looks."""
     say(HEAD)
     for number in range(SABOTAGED):
-        plan = replace(plan_cut(1 + number, number=1), away="broker", presses=2, moment_s=1.0, synchronous="NORMAL")
+        plan = replace(
+            plan_cut(1 + number, number=1),
+            away="broker",
+            presses=2,
+            moment_s=1.0,
+            request=None,
+            disk="file",
+            synchronous="NORMAL",
+        )
         (outcome,) = cut_many(parts, outside, [plan], lambda outcome: say(row(outcome)))
         if outcome.lost:
             return

@@ -10,5 +10,7 @@ echo pinctrl-bcm2711 >"$chip/bank/label"
 echo 1 >"$chip/live"
 mkdir -p /run/virtual-pi
 ln -sfn "/sys/devices/platform/$(cat "$chip/dev_name")/$(cat "$chip/bank/chip_name")" /run/virtual-pi/header
+# On a Pi the chip has its group long before anything wants it.
+udevadm settle --timeout=60
 # Nothing is pressed: with its resistor a line is high.
 for line in /run/virtual-pi/header/sim_gpio*; do echo pull-up >"$line/pull"; done
