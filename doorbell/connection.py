@@ -300,7 +300,8 @@ class Connection:
             topic = error.object.decode("utf-8", "backslashreplace")
         # A byte more than allowed is enough to be refused for; the queue must not hold a stranger's megabytes.
         payload = bytes(message.payload[: MAX_PAYLOAD_BYTES + 1])
-        delivery = Delivery(topic, payload, self.generation, message.mid, message.qos, bool(message.retain))
+        retained, now_s = bool(message.retain), time.monotonic()
+        delivery = Delivery(topic, payload, self.generation, message.mid, message.qos, retained, now_s)
         if delivery.qos:
             self._unacked[delivery.mid] = delivery
         if self.up_since is None:

@@ -8,7 +8,7 @@ until ``reported`` names their ``rev``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -46,6 +46,8 @@ class Delivery:
     mid: int
     qos: int
     retained: bool = False
+    arrived_s: float = field(default=0.0, compare=False)
+    """When the link took it in, by the monotonic clock in seconds; 0 where the link does not tell."""
 
 
 LinkEvent = LinkUp | LinkDown | LinkDied | Delivery

@@ -6,12 +6,13 @@ The database is the truth; this is its open part, and everything in here has bee
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from doorbell.wire import AlarmKind
-from relay.core.alarm import Alarm
+from relay.core.alarm import Alarm, AlarmStage
 
 
 class AlarmBook:
@@ -19,6 +20,8 @@ class AlarmBook:
 
     def __init__(self) -> None:
         self.by_id: dict[str, Alarm] = {}
+        self.stages: Counter[tuple[AlarmKind, AlarmStage]] = Counter()
+        """How many are open, by kind and stage: counted as they change, for nobody may walk through 100,000 of them."""
         self.by_household: dict[tuple[str, AlarmKind], Alarm] = {}
         self._by_bell: dict[str, dict[str, None]] = {}
         self._press_of: dict[str, str] = {}
@@ -28,9 +31,12 @@ class AlarmBook:
     def put(self, alarm: Alarm) -> None:
         """Take the new state of an alarm; a closed one leaves the book."""
         old = self.by_id.get(alarm.id)
+        if old is not None:
+            self.stages[old.kind, old.stage] -= 1
         if not alarm.is_open:
             self._drop(alarm, old)
             return
+        self.stages[alarm.kind, alarm.stage] += 1
         self.by_id[alarm.id] = alarm
         self.by_household[alarm.household, alarm.kind] = alarm
         if old is None or old.called != alarm.called:

@@ -278,6 +278,8 @@ class Engine:
                 self.advance(turn, alarm, BellsChanged(self._watch.sounding(alarm)))
         for alarm_id in self._book.pop_due(turn.now):
             alarm = self._book.by_id[alarm_id]
+            if alarm.deadline is not None:
+                turn.lags_s.append((turn.now - alarm.deadline).total_seconds())
             self.advance(turn, alarm, DeadlinePassed())
             after = self._book.by_id.get(alarm_id)
             if after is not None and after.deadline == alarm.deadline:

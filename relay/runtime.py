@@ -26,6 +26,7 @@ from relay.core.journal import LineType
 from relay.core.register import Register
 from relay.core.timing import FRESH, QUEUED
 from relay.engine import Engine
+from relay.figures import Gauges
 from relay.hooks import HookDesk
 from relay.intake import Heard, RejectLog, RejectMemory, Unusable, latest_copies, read_delivery
 from relay.ports import Clock, ClockAnchor, Command, JournalRow, NoticeDelivered, Notifier, Store
@@ -62,6 +63,7 @@ class RelayRuntime:
     """One relay. ``start`` once, then ``turn`` for ever; ``counts`` has what happened how often, by name.
 
     ``flush`` is called once after a turn's acknowledgements and publications, for a link that waits for it.
+    ``stopwatch`` (seconds, of the clock of ``Delivery.arrived_s``) only measures: nothing is decided by it.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class RelayRuntime:
         *,
         poll_ms: int = POLL_MS,
         flush: Callable[[], None] = lambda: None,
+        stopwatch: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._store = store
         self._link = link
@@ -82,6 +85,7 @@ class RelayRuntime:
         self._topics = topics
         self._poll_ms = poll_ms
         self._flush = flush
+        self._stopwatch = stopwatch
         self._log = structlog.get_logger("relay").bind()
         self._rejects = RejectMemory()
         self._reject_log = RejectLog(self._log)
@@ -90,6 +94,7 @@ class RelayRuntime:
         self._to_refresh: deque[str] = deque()
         self._link_is_up = False
         self._fresh_from_ms: int | None = None
+        self._prove = False
 
     def start(self) -> None:
         """Load what was committed; deadlines continue. Nothing is published before the link is up."""
@@ -167,7 +172,9 @@ class RelayRuntime:
     def perform(self, turn: Turn) -> Turn:
         """Commit, acknowledge, publish, tell hooks, log. After a ``StoreError`` call again with the same turn."""
         if turn.batch:
+            turn.begun_s = self._stopwatch()
             self._store.commit(turn.batch)
+            turn.committed_s = self._stopwatch()
         for delivery in turn.acks:
             self._link.ack(delivery)
         for device, (topic, payload) in turn.publish.items():
@@ -175,6 +182,7 @@ class RelayRuntime:
                 self._teller.not_sent(device)
         if turn.acks or turn.publish:
             self._flush()
+        turn.published_s = self._stopwatch()
         for row, hook in turn.tell:
             self._notifier.send(row, hook)
         self._log_transitions(turn.batch.journal)
@@ -196,6 +204,22 @@ class RelayRuntime:
                 facts.update(alarm=line.alarm, household=line.household, device=line.device)
                 self._log.info(**facts)
                 facts = {}
+
+    def prove_disk(self) -> None:
+        """Have the next turn commit something even if nothing happens: the only proof that the database takes it."""
+        self._prove = True
+
+    def gauges(self) -> Gauges:
+        """How things stand. Any thread may ask: each part is one look, so they may be of two neighbouring turns."""
+        seen, online = len(self._watch.seen), len(self._watch.online)
+        return Gauges(
+            link_is_up=self._link_is_up,
+            open_alarms=dict(self.book.stages),
+            registered=len(self._register.devices),
+            heard=seen,
+            online=online,
+            counts=dict(self.counts),
+        )
 
     def monotonic_ms(self) -> int:
         """The clock that ``next_wake_ms`` speaks of."""
@@ -278,6 +302,8 @@ class RelayRuntime:
             return
         news.known.add(event.id)
         self._engine.take_event(turn, device, event, heard.delivery.payload, news.found)
+        if event.id in self.book.by_id:
+            turn.raised.append(heard.delivery.arrived_s)
 
     def _apply_presence(self, turn: Turn, heard: Heard, message: Reported | Presence) -> None:
         device = self._register.devices.get(heard.address.device)
@@ -310,7 +336,10 @@ class RelayRuntime:
         offset_ms = (turn.now - _EPOCH) // _MS - turn.mono_ms
         delta_ms = 0 if self._offset_ms is None else offset_ms - self._offset_ms
         if self._offset_ms is not None and abs(delta_ms) < CLOCK_STEP_MS:
+            if self._prove:
+                turn.batch.anchor, self._prove = ClockAnchor(self._clock.boot_id(), self._offset_ms), False
             return
+        self._prove = False  # the anchor below is a proof as well
         if self._offset_ms is None:  # another boot: a clock that is behind would put every deadline far away
             self._engine.cap_deadlines(turn)
         self._offset_ms = offset_ms

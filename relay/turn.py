@@ -33,6 +33,15 @@ class Turn:
     tell: list[tuple[NoticeRow, Hook]] = field(default_factory=list)
     wake: set[str] = field(default_factory=set)
     """Alarms to look at again in this turn."""
+    raised: list[float] = field(default_factory=list)
+    """Of each press that raised an alarm in this turn: when the link took it in (``Delivery.arrived_s``)."""
+    lags_s: list[float] = field(default_factory=list)
+    """Of each deadline that this turn looked at: how many seconds late."""
+    begun_s: float = 0.0
+    committed_s: float | None = None
+    published_s: float = 0.0
+    """By the stopwatch, where there is one: when the commit began and ended (None: nothing to commit) and when
+    everything was published."""
 
     def touch(self, device: Device) -> None:
         """The device's desired state may have changed."""

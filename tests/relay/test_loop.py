@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from doorbell.logs import configure_logs
+from relay.figures import Figures
 from relay.loop import Inbox, run_loop
 from relay.ports import Batch, StoreError
 from tests.relay.doubles import House, TracingStore
@@ -38,7 +40,11 @@ def test_a_database_that_refuses_is_told_at_once_and_proves_no_life(
         return next(answers)
 
     lives: list[None] = []
-    assert run_loop(house.relay, inbox, stopping=stopping, links=_Link(), alive=lambda: lives.append(None))
+    figures = Figures()
+    beat = partial(lives.append, None)
+    assert run_loop(house.relay, inbox, stopping=stopping, links=_Link(), alive=beat, figures=figures)
+    assert figures.store_errors == 1
+    assert figures.failing_since_s is not None
     assert told == ["store.failed"]
     assert lives == []
     assert house.trace == [], "nothing is acknowledged or published that is not committed"
