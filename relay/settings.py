@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from doorbell.logs import LogFormat, LogLevel
 from doorbell.settings import FilePathSetting, MqttSettings, Settings
@@ -21,6 +21,16 @@ class LogSettings(Settings):
     level: LogLevel = "info"
 
 
+class StatusSettings(Settings):
+    """Where a program of the operator sees how the relay is: /metrics, /healthz and /readyz by HTTP."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    """An address of this machine. The pages hold no name or place, but there is no password: behind a proxy only."""
+    port: int = Field(default=18840, ge=0, le=65535)
+    """0 takes a free one, which the log line ``status.listening`` tells."""
+
+
 class RelaySettings(Settings):
     """One relay. Paths are relative to the settings file."""
 
@@ -32,6 +42,7 @@ class RelaySettings(Settings):
     """Of the commands' output, unless ``--language`` or the terminal's locale say otherwise."""
     mqtt: MqttSettings = MqttSettings()
     logs: LogSettings = LogSettings()
+    status: StatusSettings = StatusSettings()
 
     @property
     def client_id(self) -> str:

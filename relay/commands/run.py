@@ -19,6 +19,8 @@ from relay.adapters.clock import SystemClock
 from relay.adapters.notify import WebhookNotifier
 from relay.adapters.store import SqlStore
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter, make_folder
+from relay.commands.status import open_status
+from relay.figures import Figures
 from relay.loop import Inbox, run_loop
 from relay.ports import StoreError
 from relay.runtime import RelayRuntime
@@ -67,13 +69,18 @@ def run_relay(settings: RelaySettings) -> ExitCode:
                 presence_topic=None,
                 patient=True,
             )
-            runtime = RelayRuntime(store, link, notifier, SystemClock(), topics, flush=link.flush)
+            figures = Figures()
+            clock, stopwatch = SystemClock(), figures.monotonic
+            runtime = RelayRuntime(store, link, notifier, clock, topics, flush=link.flush, stopwatch=stopwatch)
             runtime.start()
             link.start()
             started.callback(link.stop)
+            if (status := open_status(settings.status, figures, runtime, link)) is not None:
+                started.callback(status.close)
             service.ready()
             started.callback(service.stopping)
-            if not run_loop(runtime, inbox, stopping=stop.is_set, links=link, alive=_Beat(service)):
+            beat = _Beat(service)
+            if not run_loop(runtime, inbox, stopping=stop.is_set, links=link, alive=beat, figures=figures):
                 return ExitCode.BUG
         except StoreError as error:
             _log.error("store.unusable", reason=str(error), retryable=error.retryable)

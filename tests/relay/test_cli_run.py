@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from http import HTTPStatus
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -66,7 +68,9 @@ def test_a_bug_ends_the_run_with_70_and_one_line_with_its_trace(
 
 def unreachable_broker(office: Office) -> None:
     """Port 9 (discard) of loopback: nothing listens there, so the link goes on trying."""
-    office.config.write_text(office.config.read_text(encoding="utf-8") + "[mqtt]\nport = 9\n", encoding="utf-8")
+    office.config.write_text(
+        office.config.read_text(encoding="utf-8") + "[mqtt]\nport = 9\n[status]\nport = 0\n", encoding="utf-8"
+    )
 
 
 @pytest.fixture
@@ -96,6 +100,34 @@ def test_run_stops_in_order_at_a_signal(process: subprocess.Popen[str], number: 
     assert process.stderr is not None
     last = json.loads(process.stderr.read().splitlines()[-1])
     assert last["event"] == "relay.stopped"
+
+
+@pytest.mark.system
+def test_a_running_relay_is_seen_on_its_status_pages(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    lines = (json.loads(line) for line in process.stderr)
+    port = next(line["port"] for line in lines if line["event"] == "status.listening")
+
+    def ask(path: str) -> tuple[int, str]:
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    assert ask("/healthz")[0] == HTTPStatus.OK
+    status, body = ask("/readyz")
+    assert status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert [problem["code"] for problem in json.loads(body)["problems"]] == ["broker_away"]
+    status, body = ask("/metrics")
+    assert status == HTTPStatus.OK
+    alarms = [
+        line.split()[1] for line in body.splitlines() if line.startswith('doorbell_relay_open_alarms{kind="help"')
+    ]
+    assert sum(map(float, alarms)) == 2
+    assert "doorbell_relay_link_up 0.0" in body
 
 
 @pytest.mark.system
