@@ -43,9 +43,10 @@ PRESSES_AT_MOST = 3
 MOMENTS_S = (0.15, 1.0)
 """The cut comes within so long of the last press: half of them while it is debounced and committed, the others while it
 is sent, receipted and forgotten, too."""
-REQUESTS, PATIENCE_S = 24, 2.0
-"""Writes and flushes of the disk among which the cut falls: keeping a press takes some ten, forgetting it as many.
-Where fewer come the power fails after the seconds."""
+REQUESTS, PATIENCE_S = 6, 2.0
+"""Writes and flushes of the disk among which the cut falls. Seen for one commit: the log's pages, the file system's
+journal, a flush, the journal's commit block, a flush. Forgetting the press, where somebody hears it, takes as many
+again. Where fewer come the power fails after the seconds."""
 INSTALLED = "/usr/lib/doorbell-device/device/adapters/outbox.py"
 PAGE = ROOT / "docs" / "virtual-pi.md"
 MARK = "<!-- tests/virtual_pi/cuts.py writes below -->"
@@ -106,13 +107,15 @@ def plan_cut(seed: int, *, number: int) -> Plan:
     """The cut of a seed; every ``FULL_BOOT_EVERY``-th is followed by a boot."""
     chance = random.Random(seed)
     disk: Literal["file", "volatile"] = chance.choice(("file", "volatile"))
+    away: Away = chance.choice(("nobody", "relay", "broker"))
+    requests = REQUESTS if away != "nobody" else 2 * REQUESTS
     return Plan(
         seed=seed,
         disk=disk,
-        away=chance.choice(("nobody", "relay", "broker")),
+        away=away,
         presses=chance.randint(1, PRESSES_AT_MOST),
         moment_s=round(chance.uniform(0.0, chance.choice(MOMENTS_S)), 3) if disk == "file" else PATIENCE_S,
-        request=chance.randint(1, REQUESTS) if disk == "volatile" else None,
+        request=chance.randint(1, requests) if disk == "volatile" else None,
         boot=number % FULL_BOOT_EVERY == 0,
     )
 
