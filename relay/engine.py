@@ -169,10 +169,10 @@ class Engine:
             self._early_of[held.device] -= 1
             device = self.register.devices.get(held.device)
             if device is None:
-                turn.batch.verdicts[held.id] = "unknown_device"
+                turn.batch.verdicts[held.id] = "unknown_device", held.alarm
                 continue
             answer = Said(device, decode(Event, held.body), held.at)
-            turn.batch.verdicts[held.id], _ = self._route(turn, answer, {})
+            turn.batch.verdicts[held.id] = self._route(turn, answer, {})
 
     def _keep_early(self, row: EventRow) -> None:
         self._early.setdefault(row.alarm or "", []).append(row)
@@ -187,7 +187,7 @@ class Engine:
             for row in rows:
                 if row not in kept:
                     self._early_of[row.device] -= 1
-                    turn.batch.verdicts[row.id] = "never_raised"
+                    turn.batch.verdicts[row.id] = "never_raised", row.alarm
             self._early[alarm_id] = kept
             if not kept:
                 del self._early[alarm_id]

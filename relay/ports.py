@@ -116,8 +116,9 @@ class Batch:
     """What one turn decided. Alarms and twins are whole new states; the rest is appended or changed by id."""
 
     events: list[EventRow] = field(default_factory=list)
-    verdicts: dict[str, str] = field(default_factory=dict)
-    """New verdicts of events committed earlier (``early`` ones that found their alarm)."""
+    verdicts: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    """New verdict and alarm of events committed earlier: ``early`` ones that found their alarm, which is another than
+    they name if they name a later press of it."""
     journal: list[JournalRow] = field(default_factory=list)
     alarms: dict[str, Alarm] = field(default_factory=dict)
     twins: dict[str, TwinRow] = field(default_factory=dict)

@@ -89,6 +89,12 @@ class DeviceChecks:
             if one not in stored and owner[1].type is not EventType.FAULT:
                 raise Violation(f"{machine.name} forgets {owner[1].type} {one}, which the relay has not committed")
 
+    def outbox_refused(self, machine: DeviceMachine, keep: Sequence[OutboxRow]) -> None:
+        """What a failing disk does not take has happened all the same."""
+        for row in keep:
+            self._truth.refused.setdefault(row.id, (machine.name, row))
+            self._truth.born_ms.setdefault(row.id, self._schedule.now_ms)
+
     def _count_born(self, machine: DeviceMachine, row: OutboxRow) -> None:
         button = _BUTTON_OF.get(row.type)
         if button is None:
@@ -145,11 +151,12 @@ class DeviceChecks:
 
     def _check_promise(self, machine: DeviceMachine, promise: Promise) -> None:
         """What the panel says without the relay, a person at a paired bell has said, and not too long ago."""
-        owner = self._truth.born.get(promise.event.id)
-        press = self._truth.born.get(promise.alarm)
+        owner = self._truth.happened(promise.event.id)
+        press = self._truth.happened(promise.alarm)
         if owner is None or owner[0] != promise.bell or owner[1].type is not EventType.ACCEPT:
             raise Violation(f"{machine.name} was promised {promise.event.id} by {promise.bell}, where nobody said so")
-        if owner[1].alarm != promise.alarm or press is None or press[1].type is not EventType.HELP:
+        pressed = press is not None and press[1].type is EventType.HELP and press[0] == machine.name
+        if owner[1].alarm != promise.alarm or not (pressed or promise.alarm in self._truth.told[machine.name]):
             raise Violation(f"{machine.name} takes {promise.event.id}, said to {owner[1].alarm}, for {promise.alarm}")
         age_ms = self._schedule.now_ms - self._truth.born_ms[promise.event.id]
         if not promise.arrived and age_ms > _PEER.arrive_ms + ENDED_MS:

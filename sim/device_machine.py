@@ -37,6 +37,10 @@ class DeviceWatcher(Protocol):
         """A transaction of the outbox is on the disk."""
         ...
 
+    def outbox_refused(self, machine: DeviceMachine, keep: Sequence[OutboxRow]) -> None:
+        """A failing disk did not take these."""
+        ...
+
     def device_published(self, machine: DeviceMachine, topic: str, payload: bytes) -> None:
         """Something leaves the device."""
         ...
@@ -306,6 +310,7 @@ class Disk:
         self._machine.fuse.burn()
         if self.failing:
             self.refused.update(row.id for row in keep)
+            self._machine.watcher.outbox_refused(self._machine, keep)
             raise StoreError("the simulated disk is full")
         for row in keep:
             self.rows.setdefault(row.id, row)

@@ -186,6 +186,8 @@ class RelayChecks:
         alarm = (content["panel"] or {}).get("alarm") if content["panel"] is not None else None
         shown = None if alarm is None else (alarm["id"], alarm["stage"], alarm["who"])
         self._truth.shown[row.device, row.rev] = shown
+        if shown is not None:
+            self._truth.told[row.device].add(shown[0])
         for receipt in row.stored:
             if receipt not in machine.store.events:
                 raise Violation(f"{row.device} gets a receipt for {receipt}, which is not committed")

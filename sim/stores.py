@@ -93,9 +93,9 @@ class MemoryStore:
         self.commits += 1
         for row in batch.events:
             self._put_event(row)
-        for id_, verdict in batch.verdicts.items():
+        for id_, (verdict, alarm) in batch.verdicts.items():
             if id_ in self.events:
-                self._put_event(replace(self.events[id_], verdict=verdict))
+                self._put_event(replace(self.events[id_], verdict=verdict, alarm=alarm))
         self._lines += batch.journal
         self._put_alarms(batch.alarms.values())
         self.twins.update(batch.twins)

@@ -129,6 +129,10 @@ class Village:
             self.trail.note(machine.name, "forgets", one)
         self.device_checks.outbox_committed(machine, keep, forget, self.relay.store.events)
 
+    def outbox_refused(self, machine: DeviceMachine, keep: Sequence[OutboxRow]) -> None:
+        """A device's failing disk did not take these."""
+        self.device_checks.outbox_refused(machine, keep)
+
     def device_published(self, machine: DeviceMachine, topic: str, payload: bytes) -> None:
         """Something leaves a device."""
         self.trail.note(machine.name, "publishes", topic.rpartition("/")[2], payload)

@@ -56,9 +56,11 @@ class HotStatements:
         self._rejected = _insert(schema.rejected, dialect, leave_out="id")
         self._meta = _upsert(schema.meta, dialect, changing=("value",))
         self._verdict = _Statement(
-            update(schema.event).where(schema.event.c.id == bindparam("key")).values(verdict=bindparam("new")),
+            update(schema.event)
+            .where(schema.event.c.id == bindparam("key"))
+            .values(verdict=bindparam("new"), alarm=bindparam("of")),
             dialect,
-            ("new", "key"),
+            ("of", "new", "key"),
         )
         self._command = _Statement(
             update(schema.command).where(schema.command.c.id == bindparam("key")).values(result=bindparam("new")),
@@ -74,7 +76,7 @@ class HotStatements:
         cursor = connection.connection.cursor()
         try:
             self._event.run(cursor, [event_values(row) for row in batch.events])
-            self._verdict.run(cursor, [(verdict, key) for key, verdict in batch.verdicts.items()])
+            self._verdict.run(cursor, [(of, verdict, key) for key, (verdict, of) in batch.verdicts.items()])
             self._journal.run(cursor, [journal_values(row, texts) for row in batch.journal])
             # Closed ones first: a household may have had one alarm closed and the next raised in the same turn.
             alarms = sorted(batch.alarms.values(), key=lambda alarm: alarm.is_open)

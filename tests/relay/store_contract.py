@@ -271,8 +271,9 @@ class StoreContract:
         ]
         store.commit(Batch(events=rows))
         assert reopen().early() == rows[::-1]
-        store.commit(Batch(verdicts={uid(2): "applied"}))
+        store.commit(Batch(events=[event_of(7)], verdicts={uid(2): ("applied", uid(1))}, alarms={uid(1): an_alarm(1)}))
         assert list(reopen().load().early) == [rows[2], rows[0]]
+        assert store.find_alarm(uid(2)) == an_alarm(1), "an answer to a later press is one to the alarm it belongs to"
 
     def test_a_twin_is_replaced_whole(self, store: ReadableStore, reopen: Reopen) -> None:
         store.commit(Batch(twins={"b": TwinRow("b", 1, (uid(1),), b"{}")}))

@@ -29,6 +29,9 @@ class Nobody:
     def outbox_committed(self, machine: DeviceMachine, keep: Sequence[OutboxRow], forget: Sequence[str]) -> None:
         pass
 
+    def outbox_refused(self, machine: DeviceMachine, keep: Sequence[OutboxRow]) -> None:
+        pass
+
     def device_published(self, machine: DeviceMachine, topic: str, payload: bytes) -> None:
         pass
 
