@@ -47,7 +47,7 @@ from device.core.role import (
     TimePassed,
 )
 from device.core.signals import Light, Phrase, Tone, Words
-from doorbell.wire import Coverage, Desired, Event, EventType, PanelAlarm, Stage
+from doorbell.wire import Coverage, Desired, EventType, PanelAlarm, Stage
 
 
 class PanelStage(StrEnum):
@@ -166,8 +166,8 @@ def advance_panel(
             state = _apply(state, desired, now_ms, limits)
         case LinkChanged(up):
             state = replace(state, link_up=up)
-        case PeerSaid(other, said):
-            state, effects = _hear(state, other, said, now_ms, limits)
+        case PeerSaid():
+            state, effects = _hear(state, event, now_ms, limits)
         case ChimeStarted() | ChimeStopped():
             effects = [Ignored("panel_has_no_chime")]
         case TimePassed():
@@ -217,11 +217,10 @@ def _open_presses(state: PanelState) -> tuple[tuple[str, int], ...]:
     return tuple(one for one in state.unreceipted if one[0] not in state.word.over)
 
 
-def _hear(
-    state: PanelState, other: str, said: Event, now_ms: int, limits: PanelLimits
-) -> tuple[PanelState, list[RoleEffect]]:
+def _hear(state: PanelState, heard: PeerSaid, now_ms: int, limits: PanelLimits) -> tuple[PanelState, list[RoleEffect]]:
     """A paired bell has said something; the other bells are told who comes."""
-    word, reason = hear_bell(state.word, other, said, state.unreceipted, state.alarm, now_ms, limits.peer)
+    other, said = heard.other, heard.event
+    word, reason = hear_bell(state.word, heard, state.unreceipted, state.alarm, now_ms, limits.peer)
     if reason is not None and reason != "peer_repeated":
         return state, [Ignored(reason, said.type)]
     told: list[RoleEffect] = [] if reason is None else [Ignored(reason, said.type)]

@@ -8,10 +8,11 @@ and says what it makes of it. A relay that has just come back may have heard the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from device.core.peer import PeerLimits
+from device.core.role import PeerSaid
 from doorbell.wire import Event, EventType, PanelAlarm, Stage
 
 
@@ -47,13 +48,14 @@ NOTHING_SAID = DirectWord()
 
 
 def hear_bell(
-    word: DirectWord, bell: str, event: Event, presses: Sequence[tuple[str, int]], alarm: PanelAlarm | None,
-    now_ms: int, limits: PeerLimits,
+    word: DirectWord, said: PeerSaid, presses: Sequence[tuple[str, int]], alarm: PanelAlarm | None, now_ms: int,
+    limits: PeerLimits,
 ) -> tuple[DirectWord, str | None]:  # fmt: skip
     """Take in what a paired bell says; with the reason if it changes nothing.
 
     ``presses``: those without a receipt, with their monotonic ms; ``alarm``: the open alarm as the relay has named it.
     """
+    bell, event = said.other, said.event
     waiting = frozenset(press for press, _ in presses)
     if event.alarm is None or event.alarm not in waiting | {alarm.id if alarm is not None else ""}:
         return word, "peer_of_no_press"
@@ -62,17 +64,23 @@ def hear_bell(
     claimed = dict(word.claimed)
     if (newest := claimed.get(bell)) is not None and event.seq is not None and event.seq < newest:
         return word, "peer_too_old"
+    if event.seq is not None and event.seq == newest and (promise is None or promise.event.id != event.id):
+        return word, "peer_too_old"  # its end is known already
     newer = tuple({**claimed, bell: event.seq}.items())
     match event.type:
         case EventType.ACCEPT:
+            if promise is not None and (promise.bell, promise.event.id) == (bell, event.id):
+                # A copy that waited in a broker counts that wait nowhere: the copy that waited least dates the word.
+                earlier = replace(promise, since_ms=min(promise.since_ms, said_ms))
+                return replace(word, promise=earlier), "peer_repeated"
             if promise is not None and _stands(promise, now_ms, limits):
-                return word, "peer_repeated" if promise.event.id == event.id else "peer_second_claim"
+                return word, "peer_second_claim"
             if now_ms - said_ms >= limits.arrive_ms or event.alarm in word.over:
                 return word, "peer_too_old"
             if not waiting and alarm is not None and alarm.stage in (Stage.ACCEPTED, Stage.ARRIVED):
                 return word, "peer_relay_knows"
-            said = Promise(event.alarm, bell, said_ms, event)
-            return replace(word, promise=said, claimed=newer, judged_ms=None), None
+            promise = Promise(event.alarm, bell, said_ms, event)
+            return replace(word, promise=promise, claimed=newer, judged_ms=None), None
         case EventType.DECLINE | EventType.DONE if bell not in claimed:
             return word, "peer_without_claim"
         case EventType.DECLINE if promise is None or promise.bell != bell:
@@ -80,11 +88,18 @@ def hear_bell(
         case EventType.DECLINE:
             return replace(word, promise=None, claimed=newer), None
         case EventType.DONE:
-            # A press that is newer than the helper's word is a new one.
-            finished = {event.alarm, *(press for press, at_ms in presses if at_ms <= said_ms)}
+            # The relay counts a press to the alarm that is open: what finishes the one finishes the other.
+            finished = {event.alarm, *_before(said, presses, said_ms)} | ({alarm.id} if alarm is not None else set())
             return replace(word, promise=None, claimed=newer, over=word.over | finished), None
         case _:
             return word, "peer_says_nothing_to_a_panel"
+
+
+def _before(said: PeerSaid, presses: Sequence[tuple[str, int]], said_ms: int) -> Iterable[str]:
+    """The presses that a helper has finished: a newer one is a new call, and where nobody can tell, each is one."""
+    if said.under_way_ms is None:
+        return ()
+    return (press for press, at_ms in presses if at_ms <= said_ms - said.under_way_ms)
 
 
 def hear_press(word: DirectWord, presses: Sequence[tuple[str, int]]) -> DirectWord:

@@ -80,10 +80,15 @@ class ChimeStopped:
 
 @dataclass(frozen=True, slots=True)
 class PeerSaid:
-    """A paired device said this on the direct way: it happened there, whether or not a relay knows."""
+    """A paired device said this on the direct way: it happened there, whether or not a relay knows.
+
+    ``under_way_ms``: how long it has been on its way (a broker keeps it for who is away), by two wall clocks; None
+    where they cannot tell.
+    """
 
     other: str
     event: Event
+    under_way_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

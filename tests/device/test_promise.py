@@ -20,6 +20,7 @@ from device.core.promise import (
     word_deadline,
     word_now,
 )
+from device.core.role import PeerSaid
 from doorbell.wire import (
     Event,
     EventType,
@@ -28,6 +29,10 @@ from doorbell.wire import (
 )
 from tests.device.direct import BELL, E2, KINDS, LIMITS, NOW, PRESSES, SECOND, STRANGER, said
 from tests.device.doubles import ALARM, OTHER, START
+
+
+def heard(bell: str, event: Event, under_way_ms: int | None = 0) -> PeerSaid:
+    return PeerSaid(bell, event, under_way_ms)
 
 
 def shown(stage: Stage) -> PanelAlarm:
@@ -43,7 +48,7 @@ ARRIVED = replace(PROMISED, promise=replace(PROMISED.promise, arrived=True))  # 
 
 
 def test_an_acceptance_of_a_press_without_receipt_is_a_promise_from_when_it_was_said() -> None:
-    word, reason = hear_bell(NOTHING_SAID, BELL, ACCEPT, PRESSES, None, NOW, LIMITS)
+    word, reason = hear_bell(NOTHING_SAID, heard(BELL, ACCEPT), PRESSES, None, NOW, LIMITS)
     assert reason is None
     assert word.promise == Promise(ALARM, BELL, NOW - 20, ACCEPT)
     assert word_deadline(word, LIMITS) == NOW - 20 + LIMITS.arrive_ms
@@ -70,13 +75,16 @@ REFUSED: list[tuple[str, DirectWord, str, Event, PanelAlarm | None, str]] = [
 def test_what_promises_nothing_changes_nothing(
     word: DirectWord, bell: str, event: Event, alarm: PanelAlarm | None, reason: str
 ) -> None:
-    assert hear_bell(word, bell, event, PRESSES, alarm, NOW, LIMITS) == (word, reason)
+    assert hear_bell(word, heard(bell, event), PRESSES, alarm, NOW, LIMITS) == (word, reason)
 
 
 @pytest.mark.parametrize("stage", [Stage.ACCEPTED, Stage.ARRIVED])
 def test_what_the_relay_knows_already_is_no_promise(stage: Stage) -> None:
-    assert hear_bell(NOTHING_SAID, BELL, ACCEPT, (), shown(stage), NOW, LIMITS) == (NOTHING_SAID, "peer_relay_knows")
-    word, reason = hear_bell(NOTHING_SAID, BELL, ACCEPT, (), shown(Stage.RINGING), NOW, LIMITS)
+    assert hear_bell(NOTHING_SAID, heard(BELL, ACCEPT), (), shown(stage), NOW, LIMITS) == (
+        NOTHING_SAID,
+        "peer_relay_knows",
+    )
+    word, reason = hear_bell(NOTHING_SAID, heard(BELL, ACCEPT), (), shown(Stage.RINGING), NOW, LIMITS)
     assert (word.promise is not None, reason) == (True, None)
 
 
@@ -90,14 +98,52 @@ def test_a_promise_ends_by_time_unless_the_helper_is_there() -> None:
 
 
 def test_handed_back_and_done_end_it_and_done_covers_the_presses_made_before_it_was_said() -> None:
-    back, _ = hear_bell(PROMISED, BELL, said(EventType.DECLINE, id_=E2, seq=6), PRESSES, None, NOW, LIMITS)
+    back, _ = hear_bell(PROMISED, heard(BELL, said(EventType.DECLINE, id_=E2, seq=6)), PRESSES, None, NOW, LIMITS)
     assert back.promise is None
     assert not back.over
-    again, reason = hear_bell(back, BELL, ACCEPT, PRESSES, None, NOW, LIMITS)
+    again, reason = hear_bell(back, heard(BELL, ACCEPT), PRESSES, None, NOW, LIMITS)
     assert (again, reason) == (back, "peer_too_old")  # what it said before it handed back, heard late
-    done, _ = hear_bell(PROMISED, BELL, said(EventType.DONE, id_=E2, seq=6, age_ms=5_000), PRESSES, None, NOW, LIMITS)
+    done, _ = hear_bell(
+        PROMISED, heard(BELL, said(EventType.DONE, id_=E2, seq=6, age_ms=5_000)), PRESSES, None, NOW, LIMITS
+    )
     assert done.promise is None
     assert done.over == {ALARM}  # the second press is newer than the word
+
+
+@pytest.mark.parametrize(
+    ("under_way_ms", "over"),
+    [(0, {ALARM, OTHER}), (1_900, {ALARM, OTHER}), (2_000, {ALARM}), (None, {ALARM})],
+    ids=["at once", "hardly", "longer ago than the second press", "nobody can tell"],
+)
+def test_done_that_waited_in_a_broker_covers_no_press_made_meanwhile(under_way_ms: int | None, over: set[str]) -> None:
+    done = said(EventType.DONE, id_=E2, seq=6, age_ms=20)
+    word, _ = hear_bell(PROMISED, heard(BELL, done, under_way_ms), PRESSES, None, NOW, LIMITS)
+    assert word.over == over
+
+
+def test_done_of_a_press_also_finishes_the_alarm_that_the_relay_named_before_it_went_away() -> None:
+    done = heard(BELL, said(EventType.DONE, id_=E2, seq=6, age_ms=5_000))
+    earlier = PanelAlarm(id=STRANGER, stage=Stage.ACCEPTED, since=START)
+    word, _ = hear_bell(PROMISED, done, PRESSES, earlier, NOW, LIMITS)
+    assert word.over == {ALARM, STRANGER}
+
+
+def test_of_several_copies_of_an_acceptance_the_one_that_waited_least_dates_it() -> None:
+    late, _ = hear_bell(NOTHING_SAID, heard(BELL, said(EventType.ACCEPT, seq=5)), PRESSES, None, NOW, LIMITS)
+    again = said(EventType.ACCEPT, seq=5, age_ms=90_000)
+    word, reason = hear_bell(late, heard(BELL, again), PRESSES, None, NOW + 10, LIMITS)
+    assert reason == "peer_repeated"
+    assert word.promise is not None
+    assert word.promise.since_ms == NOW + 10 - 90_000
+    same, _ = hear_bell(word, heard(BELL, said(EventType.ACCEPT, seq=5, age_ms=10)), PRESSES, None, NOW + 20, LIMITS)
+    assert same == word
+
+
+def test_a_promise_that_has_ended_is_not_made_again_by_an_old_copy_of_it() -> None:
+    ended = word_now(PROMISED, NOW + LIMITS.arrive_ms, LIMITS)
+    assert ended.promise is None
+    copy = said(EventType.ACCEPT, seq=5, age_ms=LIMITS.arrive_ms - 5_000)
+    assert hear_bell(ended, heard(BELL, copy), PRESSES, None, NOW + LIMITS.arrive_ms, LIMITS) == (ended, "peer_too_old")
 
 
 def test_the_green_button_means_arrived_or_calls_off_what_was_told() -> None:
@@ -145,7 +191,7 @@ def test_whatever_comes_a_promise_has_its_persons_word_and_an_end(steps: list[tu
                 event = said(kind, id_=f"01938f3c-0000-4000-8000-{number:012x}", age_ms=age_ms, seq=seq)
                 if kind is EventType.ACCEPT:
                     accepted[event.id] = now_ms - age_ms
-                word, _ = hear_bell(word, bell, event, presses, None, now_ms, LIMITS)
+                word, _ = hear_bell(word, heard(bell, event), presses, None, now_ms, LIMITS)
             case ("relay", stage, knows):
                 presses = [] if knows else presses
                 word = hear_relay(word, None if stage is None else shown(stage), presses, now_ms, LIMITS)

@@ -17,6 +17,7 @@ import device.runtime as device_runtime
 from device.core import outbox, panel, promise, twin
 from device.core.effects import Forget, Send
 from device.core.panel import PanelStage
+from device.core.role import PeerSaid
 from doorbell.wire import AlarmKind, EventType, Stage
 from relay import engine, runtime, telling
 from relay.core import desired, desk, life, timing
@@ -141,8 +142,9 @@ def direct_promise_of_anybody(patch: Patch) -> None:
     """A panel takes whatever a paired bell says for an acceptance."""
     real = promise.hear_bell
 
-    def hear(word: Any, bell: str, event: Any, *rest: Any) -> Any:
-        return real(word, bell, event.model_copy(update={"type": EventType.ACCEPT}), *rest)
+    def hear(word: Any, said: PeerSaid, *rest: Any) -> Any:
+        accept = said.event.model_copy(update={"type": EventType.ACCEPT})
+        return real(word, replace(said, event=accept), *rest)
 
     patch.setattr(panel, "hear_bell", hear)
 
