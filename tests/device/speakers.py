@@ -133,5 +133,8 @@ def running(pid: int) -> bool:
 
 def sounding(pid: int) -> bool:
     """Whether a process of another parent runs; one that nobody has waited for yet is dead."""
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # the second: it ended between opening and reading
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
