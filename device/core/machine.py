@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -76,7 +75,7 @@ from device.core.role import (
 )
 from device.core.signals import Call, Light, Tone
 from device.core.twin import TwinState, apply_desired, link_changed, report_deadline, report_due
-from doorbell.wire import ClockState, Desired, Event, EventType
+from doorbell.wire import Desired, EventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +209,9 @@ def advance_device(
             state = _role(state, event, turn)
         case ChimeStarted() | ChimeStopped():
             state = _role(state, event, turn)
-        case PeerSaid(other):
+        case PeerSaid(other, said):
             if other in _peers(state):
-                state = _role(state, replace(event, under_way_ms=_under_way_ms(event.event, moment)), turn)
+                state = _role(state, replace(event, under_way_ms=moment.under_way_ms(said)), turn)
                 if isinstance(state.role, BellState):
                     told = {answer.event_id for answer in state.role.answers if answer.panel == other}
                     state = replace(state, peer=peers_asked(state.peer, told, moment.now_ms, limits.bell.peer))
@@ -354,12 +353,6 @@ def _peers(state: DeviceState) -> tuple[str, ...]:
 
 def _peer_limits(state: DeviceState, limits: DeviceLimits) -> PeerLimits:
     return limits.panel.peer if isinstance(state.role, PanelState) else limits.bell.peer
-
-
-def _under_way_ms(said: Event, moment: Moment) -> int | None:
-    if not moment.synced or said.clock is not ClockState.SYNCED:
-        return None
-    return max(0, (moment.wall - said.at) // timedelta(milliseconds=1) - said.age_ms)
 
 
 def _tell(state: DeviceState, turn: _Turn) -> DeviceState:

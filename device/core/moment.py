@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from doorbell.wire import ClockState
+from doorbell.wire import ClockState, Event
 
 _MASK = (1 << 128) - 1
 
@@ -31,6 +31,13 @@ class Moment:
     def clock(self) -> ClockState:
         """What an event says of the clock it was stamped with."""
         return ClockState.SYNCED if self.synced else ClockState.UNSYNCED
+
+    def under_way_ms(self, said: Event) -> int | None:
+        """How long what another device said has been on its way beside the age it tells; None where two wall clocks
+        that are to be believed are missing. Never below 0: a clock that is ahead makes nothing younger."""
+        if not self.synced or said.clock is not ClockState.SYNCED:
+            return None
+        return max(0, (self.wall - said.at) // timedelta(milliseconds=1) - said.age_ms)
 
     def event_id(self, seq: int) -> str:
         """The id (UUID v4) of the event that will be number ``seq``: random by the turn, different within it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -270,3 +271,35 @@ def test_by_whichever_way_it_comes_and_however_often_the_chime_goes_on_as_one(fi
     assert bench.sound.calls == (Call(ALARM, "柳奶奶", "3栋502"),)
     started = [report.ringing for report in bench.reports()]
     assert started.count(()) == started.index((ALARM,))  # once it sounds it is never silent in between
+
+
+@pytest.mark.parametrize(
+    ("synced", "waited_s", "called"),
+    [(True, 25, True), (True, 0, False), (False, 25, True), (False, 0, True)],
+    ids=["waited", "just said", "waited, no clock", "just said, no clock"],
+)
+def test_a_done_that_waited_in_the_broker_keeps_no_later_press_from_the_bells(
+    synced: bool, waited_s: int, called: bool
+) -> None:
+    bench = Bench()
+    bench.clock.is_synced = synced
+    bench.connect()
+    bench.desire(panel=Panel(), peers=(BELL,))
+    bench.press(ButtonName.HELP)
+    bench.advance(6_000)
+    first = bench.events()[0]
+    says = f"doorbell/v1/west-lake/{BELL}/peer/dev-1"
+    accept = said(EventType.ACCEPT, alarm=first.id, seq=5)
+    bench.deliver_raw(says, encode(accept.model_copy(update={"at": bench.clock.wall()})))
+    bench.disconnect()
+    bench.advance(20_000)
+    bench.press(ButtonName.HELP)
+    bench.connect()
+    done = said(EventType.DONE, id_=E2, alarm=first.id, seq=6)
+    at = bench.clock.wall() - timedelta(seconds=waited_s, milliseconds=20)
+    bench.deliver_raw(says, encode(done.model_copy(update={"at": at})))
+    bench.forget()
+    bench.advance(6_000)
+    helps = [payload for _, payload in told(bench) if b'"type":"help"' in payload]
+    assert bool(helps) is called
+    assert not any(first.id.encode() in payload for payload in helps)
