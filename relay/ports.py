@@ -7,13 +7,14 @@ acknowledged or published before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from doorbell.errors import DoorbellError
 from relay.core.alarm import Alarm, Outcome
+from relay.core.lease import Claim, LeaseTable, Member
 from relay.core.register import Hook, Register
 
 
@@ -23,6 +24,14 @@ class StoreError(DoorbellError):
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class LeaseLostError(StoreError):
+    """Another relay holds these communities now: nothing of the batch was written, and it must be decided anew."""
+
+    def __init__(self, communities: Collection[str]) -> None:
+        super().__init__(f"another relay has taken {', '.join(sorted(communities))}", retryable=False)
+        self.communities = frozenset(communities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,9 @@ class Batch:
     commands_done: dict[int, str] = field(default_factory=dict)
     """Results of commands, by number."""
     anchor: ClockAnchor | None = None
+    fences: Mapping[str, int] = field(default_factory=dict)
+    """The fencing numbers under which this was decided, by community: written only if all of them still hold.
+    Empty where one relay owns the database by its lock."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -172,8 +184,8 @@ class Snapshot:
 class Store(Protocol):
     """The relay's memory. Used from one thread. Every failure is a ``StoreError``."""
 
-    def load(self) -> Snapshot:
-        """Everything a relay starts from."""
+    def load(self, communities: Collection[str] | None = None) -> Snapshot:
+        """What a relay starts from: everything, or what concerns these communities (and the whole register)."""
         ...
 
     def known_events(self, ids: Sequence[str]) -> set[str]:
@@ -185,7 +197,7 @@ class Store(Protocol):
         ...
 
     def commit(self, batch: Batch) -> None:
-        """Write a batch durably, whole or not at all."""
+        """Write a batch durably, whole or not at all; ``LeaseLostError`` if a fencing number of it holds no more."""
         ...
 
     def load_register(self) -> tuple[int, Register]:
@@ -194,6 +206,35 @@ class Store(Protocol):
 
     def poll(self) -> tuple[int, Sequence[Command]]:
         """The register's version and the commands not yet done, oldest first. Cheap: asked every second."""
+        ...
+
+
+class LeaseStore(Protocol):
+    """The tables of ``relay.core.lease``. Every failure is a ``StoreError``; each call is one transaction."""
+
+    def join(self, me: Member) -> None:
+        """Put this relay's row there, in the place of any earlier run of the same name."""
+        ...
+
+    def beat(self, me: Member) -> LeaseTable:
+        """Raise the beat of this run's row and say how it stands; returns all rows. The caller looks whether its own
+        is among them: another run of the name may have replaced it, or somebody have buried it."""
+        ...
+
+    def take(self, me: Member, claims: Sequence[Claim]) -> dict[str, int]:
+        """Take what is still as claimed; returns the fencing numbers of all that this run holds then."""
+        ...
+
+    def give(self, me: Member, fences: Mapping[str, int]) -> None:
+        """Let go of communities that are held under these numbers."""
+        ...
+
+    def bury(self, dead: Sequence[Member]) -> None:
+        """Remove the rows of members that have not beaten since."""
+        ...
+
+    def leave(self, me: Member) -> None:
+        """Let go of everything and remove the row."""
         ...
 
 

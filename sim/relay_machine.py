@@ -7,7 +7,7 @@ acknowledgement, between two publishes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
@@ -48,10 +48,10 @@ class RelayDisk(MemoryStore):
         super().__init__(register)
         self._machine = machine
 
-    def load(self) -> Snapshot:
+    def load(self, communities: Collection[str] | None = None) -> Snapshot:
         """Everything a relay starts from."""
         self._machine.fuse.burn()
-        return super().load()
+        return super().load(communities)
 
     def commit(self, batch: Batch) -> None:
         """Write a batch whole, or not at all."""

@@ -6,7 +6,7 @@ store; ``fail_commits`` and ``fail_reads`` make the next so many calls fail as a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import count, islice
@@ -22,12 +22,14 @@ from relay.ports import (
     Command,
     EventRow,
     JournalRow,
+    LeaseLostError,
     NoticeRow,
     RejectedRow,
     Snapshot,
     StoreError,
     TwinRow,
 )
+from sim.leases import MemoryLeases
 
 
 class MemoryStore:
@@ -41,6 +43,7 @@ class MemoryStore:
         self.events: dict[str, EventRow] = {}
         self.twins: dict[str, TwinRow] = {}
         self.commits = 0
+        self.leases = MemoryLeases()
         self._register = _by_id(register) if register is not None else Register()
         self._register_version = 0 if register is None else 1
         self._lines: list[JournalRow] = []
@@ -58,16 +61,26 @@ class MemoryStore:
     # -----------------------------------------------------------------------------------------------------------------
     # relay.ports.Store
 
-    def load(self) -> Snapshot:
-        """Everything a relay starts from."""
+    def load(self, communities: Collection[str] | None = None) -> Snapshot:
+        """What a relay starts from: everything, or what concerns these communities."""
         self._read()
+        devices = self._register.devices
+        alarms = sorted(self._open.values(), key=lambda a: (a.deadline is None, a.id))
         return Snapshot(
             register=self._register,
             register_version=self._register_version,
-            alarms={alarm.id: alarm for alarm in sorted(self._open.values(), key=lambda a: (a.deadline is None, a.id))},
-            twins=dict(self.twins),
-            early=self.early(),
-            notices={row.id: row for row in self.notices(pending_only=True)},
+            alarms={alarm.id: alarm for alarm in alarms if communities is None or alarm.community in communities},
+            twins={
+                key: twin
+                for key, twin in self.twins.items()
+                if communities is None or (key in devices and devices[key].community in communities)
+            },
+            early=[row for row in self.early() if communities is None or row.community in communities],
+            notices={
+                row.id: row
+                for row in self.notices(pending_only=True)
+                if communities is None or row.community in communities
+            },
             anchor=self._anchor,
         )
 
@@ -89,6 +102,8 @@ class MemoryStore:
         if self.fail_commits > 0:
             self.fail_commits -= 1
             raise StoreError("the simulated disk did not take it", retryable=True)
+        if lost := [community for community, fence in batch.fences.items() if self.leases.fence(community) != fence]:
+            raise LeaseLostError(lost)
         self._check(batch)
         self.commits += 1
         for row in batch.events:

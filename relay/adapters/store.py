@@ -6,17 +6,18 @@ replace the register. Every batch is one transaction and one fsync. Every failur
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, insert, inspect, select, text
+from sqlalchemy import Connection, Select, Table, insert, inspect, select, text
 
 from doorbell.errors import SetupError
 from relay.adapters import store_schema as schema
 from relay.adapters.store_engine import BUSY_S, OwnerLock, for_reading, open_engine, prepare_file, store_errors, url_of
 from relay.adapters.store_hot import HotStatements
+from relay.adapters.store_leases import SqlLeases
 from relay.adapters.store_register import read_register, write_register
 from relay.adapters.store_rows import (
     JournalLine,
@@ -123,18 +124,18 @@ class SqlStore:
     # -----------------------------------------------------------------------------------------------------------------
     # What the relay needs: relay.ports.Store
 
-    def load(self) -> Snapshot:
-        """Everything a relay starts from, of one moment."""
+    def load(self, communities: Collection[str] | None = None) -> Snapshot:
+        """What a relay starts from, of one moment: everything, or what concerns these communities."""
         with store_errors(), self._reader.begin() as connection:
-            open_alarms = _ALARM.where(text(schema.OPEN)).order_by(schema.alarm.c.deadline)
+            open_alarms = _of(communities, _ALARM.where(text(schema.OPEN)), schema.alarm)
             meta = {row.key: row.value for row in connection.execute(select(schema.meta))}
             return Snapshot(
                 register=read_register(connection),
                 register_version=int(meta.get("register_version", "0")),
-                alarms={alarm.id: alarm for alarm in _alarms(connection, open_alarms)},
-                twins={row.device: read_twin(row) for row in connection.execute(select(schema.twin))},
-                early=_early(connection),
-                notices={row.id: row for row in _notices(connection, pending_only=True)},
+                alarms={a.id: a for a in _alarms(connection, open_alarms.order_by(schema.alarm.c.deadline))},
+                twins={row.device: read_twin(row) for row in connection.execute(_twins(communities))},
+                early=_early(connection, communities),
+                notices={row.id: row for row in _notices(connection, pending_only=True, communities=communities)},
                 anchor=ClockAnchor(meta["boot_id"], int(meta["offset_ms"])) if "boot_id" in meta else None,
             )
 
@@ -188,6 +189,13 @@ class SqlStore:
                 for row in connection.execute(_WAITING)
             ]
             return _version(connection), commands
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Several relays on one database
+
+    def leases(self) -> SqlLeases:
+        """Which relay serves which community."""
+        return SqlLeases(self._engine, store_errors)
 
     # -----------------------------------------------------------------------------------------------------------------
     # What the commands of the office ask for
@@ -289,15 +297,33 @@ def _version(connection: Connection) -> int:
     return int(connection.execute(_VERSION).scalar() or 0)
 
 
-def _early(connection: Connection) -> list[EventRow]:
-    query = (
-        select(schema.event).where(text("verdict = 'early'")).order_by(schema.event.c.received_at, schema.event.c.id)
-    )
-    return [read_event(row) for row in connection.execute(query)]
+def _of(communities: Collection[str] | None, query: Select[Any], table: Table) -> Select[Any]:
+    """The same query, of these communities alone."""
+    return query if communities is None else query.where(table.c.community.in_(communities))
 
 
-def _notices(connection: Connection, *, alarm: str | None = None, pending_only: bool = False) -> list[NoticeRow]:
+def _twins(communities: Collection[str] | None) -> Select[Any]:
+    twins = select(schema.twin)
+    if communities is None:
+        return twins
+    return _of(communities, twins.join(schema.device, schema.device.c.id == schema.twin.c.device), schema.device)
+
+
+def _early(connection: Connection, communities: Collection[str] | None = None) -> list[EventRow]:
+    query = _of(communities, select(schema.event).where(text("verdict = 'early'")), schema.event)
+    ordered = query.order_by(schema.event.c.received_at, schema.event.c.id)
+    return [read_event(row) for row in connection.execute(ordered)]
+
+
+def _notices(
+    connection: Connection,
+    *,
+    alarm: str | None = None,
+    pending_only: bool = False,
+    communities: Collection[str] | None = None,
+) -> list[NoticeRow]:
     query = select(schema.notice).order_by(schema.notice.c.created_at, schema.notice.c.id)
+    query = _of(communities, query, schema.notice)
     if pending_only:
         query = query.where(text("state = 'pending'"))
     if alarm is not None:

@@ -17,6 +17,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql import ClauseElement
 
 from relay.adapters import store_schema as schema
+from relay.adapters.store_leases import check_fences
 from relay.adapters.store_rows import (
     MAX_REJECTED,
     AlarmTexts,
@@ -71,7 +72,8 @@ class HotStatements:
         self._forget_rejected = delete(schema.rejected).where(schema.rejected.c.id <= kept)
 
     def write(self, connection: Connection, batch: Batch) -> None:
-        """Write a batch into the transaction that is open."""
+        """Write a batch into the transaction that is open. Raises ``LeaseLostError`` before anything is written."""
+        check_fences(connection, batch.fences)
         texts = AlarmTexts()
         cursor = connection.connection.cursor()
         try:

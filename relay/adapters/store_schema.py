@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -28,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 
 from relay.adapters.store_rows import from_ms, to_ms
 
-SCHEMA_HEAD = "0001"
+SCHEMA_HEAD = "0002"
 """The newest migration; a test compares it with relay/adapters/migrations."""
 
 OPEN = "stage <> 'closed'"
@@ -286,6 +287,26 @@ command = Table(
     sqlite_autoincrement=True,
 )
 Index("ix_command_waiting", command.c.id, sqlite_where=text("result IS NULL"), postgresql_where=text("result IS NULL"))
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("community", String(63), primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+    Column("holder", String(36)),
+)
+"""``holder``: the ``run`` of a member. Not a foreign key: a member may be gone and its leases still be where it left
+them, with the number that its writes carry."""
+
+member = Table(
+    "member",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("run", String(36), nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("ready", Boolean, nullable=False),
+    Column("leaving", Boolean, nullable=False),
+)
 
 meta = Table("meta", metadata, Column("key", String(32), primary_key=True), Column("value", Text, nullable=False))
 """``register_version``, ``boot_id``, ``offset_ms``."""
