@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -44,6 +44,13 @@ class AlarmBook:
                 self._by_bell.setdefault(bell, {})[alarm.id] = None
         if alarm.deadline is not None and (old is None or old.deadline != alarm.deadline):
             heapq.heappush(self._due, (alarm.deadline, alarm.id))
+
+    def forget(self, communities: Container[str]) -> None:
+        """Hold the alarms of these communities no more."""
+        for alarm in list(self.by_id.values()):
+            if alarm.community in communities:
+                self.stages[alarm.kind, alarm.stage] -= 1
+                self._drop(alarm, alarm)
 
     def _drop(self, alarm: Alarm, old: Alarm | None) -> None:
         self.by_id.pop(alarm.id, None)

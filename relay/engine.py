@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -79,8 +79,21 @@ class Engine:
         self._hooks = hooks
         self._early: dict[str, list[EventRow]] = {}
         self._early_of: Counter[str] = Counter()
+        self.adopt(early)
+
+    def adopt(self, early: Iterable[EventRow]) -> None:
+        """Early answers of communities that this relay holds."""
         for row in early:
             self._keep_early(row)
+
+    def forget(self, communities: Container[str]) -> None:
+        """Hold the early answers of these communities no more."""
+        for press, rows in list(self._early.items()):
+            kept = [row for row in rows if row.community not in communities]
+            self._early_of.subtract(row.device for row in rows if row.community in communities)
+            self._early[press] = kept
+            if not kept:
+                del self._early[press]
 
     # -----------------------------------------------------------------------------------------------------------------
     # Events of devices
@@ -168,6 +181,7 @@ class Engine:
         for held in self._early.pop(press, ()):
             self._early_of[held.device] -= 1
             device = self.register.devices.get(held.device)
+            turn.touched.add(held.community)
             if device is None:
                 turn.batch.verdicts[held.id] = "unknown_device", held.alarm
                 continue
@@ -188,6 +202,7 @@ class Engine:
                 if row not in kept:
                     self._early_of[row.device] -= 1
                     turn.batch.verdicts[row.id] = "never_raised", row.alarm
+                    turn.touched.add(row.community)
             self._early[alarm_id] = kept
             if not kept:
                 del self._early[alarm_id]
@@ -263,9 +278,13 @@ class Engine:
         for alarm in list(self._book.by_id.values()):
             self.advance(turn, alarm, ClockStepped(delta_ms))
 
-    def cap_deadlines(self, turn: Turn) -> None:
-        """After a boot with another wall clock: no deadline may be farther away than the wait that it is for."""
+    def cap_deadlines(self, turn: Turn, communities: Container[str] | None = None) -> None:
+        """After a boot or a relay with another wall clock: no deadline may be farther away than the wait that it is
+        for. ``communities``: of these alone.
+        """
         for alarm in list(self._book.by_id.values()):
+            if communities is not None and alarm.community not in communities:
+                continue
             latest = turn.now + timedelta(seconds=due_wait_s(alarm))
             if alarm.deadline is not None and alarm.deadline > latest:
                 self.advance(turn, alarm, ClockStepped(as_ms(latest - alarm.deadline)))

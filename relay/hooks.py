@@ -27,6 +27,23 @@ class HookDesk:
         for notice_id in self._pending:
             self._retries.set(notice_id, mono_ms)
 
+    def adopt(self, pending: Mapping[str, NoticeRow], mono_ms: int) -> None:
+        """Notices of communities that this relay holds from now on: tried at once, as at a start."""
+        for notice_id, row in pending.items():
+            self._pending[notice_id] = row
+            self._retries.set(notice_id, mono_ms)
+
+    def forget(self, communities: Container[str]) -> None:
+        """Notices of these communities are somebody else's to send."""
+        for row in [row for row in self._pending.values() if row.community in communities]:
+            del self._pending[row.id]
+            self._retries.clear(row.id)
+
+    def not_told(self, notice_id: str, mono_ms: int) -> None:
+        """This one was not sent after its turn: it is due as soon as it may be."""
+        if notice_id in self._pending:
+            self._retries.set(notice_id, mono_ms)
+
     def add(self, turn: Turn, alarm: Alarm, notices: Iterable[Notice]) -> None:
         """New notices of an alarm: committed with the turn, sent after it."""
         for notice in notices:

@@ -66,6 +66,14 @@ def read_delivery(topics: Topics, delivery: Delivery) -> Heard | Unusable:
         return Unusable(delivery, error.reason, error.detail)
 
 
+def community_of(topics: Topics, topic: str) -> str | None:
+    """The community that a topic names, whatever was sent to it; None if it is no topic of ours."""
+    try:
+        return topics.parse(topic).community
+    except PeerError:
+        return None
+
+
 def latest_copies(read: Sequence[Any]) -> list[Any]:
     """The same, but the first of several copies of one event is replaced by the one that was sent last.
 

@@ -5,6 +5,7 @@ Everything that waits in the queue is one turn and so one transaction: under loa
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from collections.abc import Callable
@@ -16,8 +17,9 @@ import structlog
 from doorbell.link import LinkDied, LinkUp
 from doorbell.logs import lines_held
 from relay.figures import Figures
-from relay.ports import StoreError
+from relay.ports import LeaseLostError, StoreError
 from relay.runtime import RelayInput, RelayRuntime
+from relay.turn import Turn
 
 QUEUE_SIZE = 50_000
 """Inputs that may wait; then the link's thread waits too, and the broker holds the rest (about 100 MB at the worst)."""
@@ -74,6 +76,26 @@ class Alive(Protocol):
         ...
 
 
+class Tended(Protocol):
+    """The leases (``relay.leases``)."""
+
+    @property
+    def next_ms(self) -> float:
+        """When ``tend`` wants to be called next, by the runtime's monotonic clock."""
+        ...
+
+    def tend(self) -> None:
+        """Do what is due."""
+        ...
+
+
+class _NoLeases:
+    next_ms = math.inf
+
+    def tend(self) -> None:
+        pass
+
+
 def run_loop(
     runtime: RelayRuntime,
     inbox: Inbox,
@@ -82,29 +104,47 @@ def run_loop(
     links: Alive,
     alive: Callable[[], None],
     figures: Figures,
+    leases: Tended | None = None,
 ) -> bool:
     """Turn until ``stopping`` says so. Returns False if the link's thread died: the process must end at once.
+
+    ``leases`` are looked after between two turns, and whenever they want it.
 
     ``alive`` is called after every turn: it feeds the watchdog. While the database refuses, nothing feeds it, and the
     service manager's restart is the last resort. ``figures`` is told of every turn and every refusal.
     """
     log = structlog.get_logger("relay")
+    leases = leases or _NoLeases()
     while not stopping():
-        wait_s = (runtime.next_wake_ms() - runtime.monotonic_ms()) / 1000
+        leases.tend()
+        wait_s = (min(runtime.next_wake_ms(), leases.next_ms) - runtime.monotonic_ms()) / 1000
         inputs = inbox.take(min(max(wait_s, 0.0), BEAT_S))
         if any(isinstance(item, LinkUp) for item in inputs):
             inputs += inbox.gather(GATHER_S)
         if any(isinstance(item, LinkDied) for item in inputs) or not links.alive():
             log.error("link.dead")
             return False
+        leases.tend()  # again: while nothing came in, or this process was stopped, they may have run out
         if figures.monotonic() - figures.proven_s >= PROOF_S:
             runtime.prove_disk()
-        turn = _insist(partial(runtime.decide, inputs), stopping, figures)
-        if turn is None or _insist(partial(runtime.perform, turn), stopping, figures) is None:
+        turn = _turn(runtime, inputs, stopping, figures)
+        if turn is None:
             return True
         figures.turned(turn)
         alive()
     return True
+
+
+def _turn(
+    runtime: RelayRuntime, inputs: list[RelayInput], stopping: Callable[[], bool], figures: Figures
+) -> Turn | None:
+    """Decide and perform; once more from the beginning if another relay has taken what it was decided for."""
+    while (turn := _insist(partial(runtime.decide, inputs), stopping, figures)) is not None:
+        try:
+            return _insist(partial(runtime.perform, turn), stopping, figures)
+        except LeaseLostError as lost:
+            runtime.start_over(lost.communities)
+    return None
 
 
 def _insist(action: Callable[[], T], stopping: Callable[[], bool], figures: Figures) -> T | None:

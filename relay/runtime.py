@@ -10,9 +10,8 @@ village runs this very class on virtual time.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -20,48 +19,37 @@ from doorbell.errors import DoorbellBug
 from doorbell.link import Delivery, Link, LinkDied, LinkDown, LinkEvent, LinkUp
 from doorbell.wire import Event, Presence, Reported, Topics, format_time
 from relay.book import AlarmBook
-from relay.core.alarm import Alarm, ClosedBy, NoteType
+from relay.clock_watch import ClockWatch
+from relay.core.alarm import ClosedBy, NoteType
 from relay.core.desk import Reject, check_sender
 from relay.core.journal import LineType
-from relay.core.register import Register
 from relay.core.timing import FRESH, QUEUED
+from relay.custody import Custody
 from relay.engine import Engine
 from relay.figures import Gauges
+from relay.held import Held
 from relay.hooks import HookDesk
-from relay.intake import Heard, RejectLog, RejectMemory, Unusable, latest_copies, read_delivery
-from relay.ports import Clock, ClockAnchor, Command, JournalRow, NoticeDelivered, Notifier, Store
+from relay.intake import Heard, RejectLog, RejectMemory, Unusable, community_of, latest_copies, read_delivery
+from relay.news import POLL_MS, News, NewsDesk
+from relay.ports import Clock, JournalRow, NoticeDelivered, Notifier, Store
 from relay.telling import Teller
 from relay.turn import Turn
 from relay.watch import Watch
 
 RelayInput = LinkEvent | NoticeDelivered
 
-POLL_MS = 1_000
-"""How often the database is asked for commands and a new register."""
 REFRESH_SIZE = 200
 """Devices computed anew in one turn after a start or a new register: about 5 ms, which a press can wait."""
 BACKLOG_MS = 60_000
 """So long after a connection the broker's queue may still be coming in; afterwards nothing has waited in it."""
-CLOCK_STEP_MS = 200
-"""A wall clock that moves this much against the machine's own was set: well under the 1 s that a deadline may move."""
 _LONE_LINES = frozenset(line.value for line in LineType)
 _MS = timedelta(milliseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class _News:
-    """What the database had to say at the beginning of a turn."""
-
-    known: set[str]
-    found: Mapping[str, Alarm]
-    commands: Sequence[Command] = ()
-    register: tuple[int, Register] | None = None
 
 
 class RelayRuntime:
     """One relay. ``start`` once, then ``turn`` for ever; ``counts`` has what happened how often, by name.
 
+    ``held``: with leases (``relay.leases``) only what was adopted is served; without, everything.
     ``flush`` is called once after a turn's acknowledgements and publications, for a link that waits for it.
     ``stopwatch`` (seconds, of the clock of ``Delivery.arrived_s``) only measures: nothing is decided by it.
     """
@@ -75,6 +63,7 @@ class RelayRuntime:
         topics: Topics,
         *,
         poll_ms: int = POLL_MS,
+        held: Held | None = None,
         flush: Callable[[], None] = lambda: None,
         stopwatch: Callable[[], float] = lambda: 0.0,
     ) -> None:
@@ -84,6 +73,7 @@ class RelayRuntime:
         self._clock = clock
         self._topics = topics
         self._poll_ms = poll_ms
+        self.held = held if held is not None else Held(everything=True)
         self._flush = flush
         self._stopwatch = stopwatch
         self._log = structlog.get_logger("relay").bind()
@@ -93,18 +83,18 @@ class RelayRuntime:
         self.book = AlarmBook()
         self._to_refresh: deque[str] = deque()
         self._link_is_up = False
+        self._deaf_from_ms: int | None = None
         self._fresh_from_ms: int | None = None
-        self._prove = False
 
     def start(self) -> None:
         """Load what was committed; deadlines continue. Nothing is published before the link is up."""
-        snapshot = self._store.load()
+        snapshot = self._store.load(None if self.held.everything else ())
         mono_ms = self._clock.monotonic_ms()
         self._register, self._register_version = snapshot.register, snapshot.register_version
         for alarm in snapshot.alarms.values():
             self.book.put(alarm)
-        self._watch = Watch(self.book, self._register)
-        self._teller = Teller(self._topics, self.book, self._register, snapshot.twins)
+        self._watch = Watch(self.book, self.held, self._register)
+        self._teller = Teller(self._topics, self.book, self.held, self._register, snapshot.twins)
         self._hooks = HookDesk(self._register, snapshot.notices)
         self._hooks.start(mono_ms)
         self._engine = Engine(
@@ -115,10 +105,10 @@ class RelayRuntime:
             early=snapshot.early,
             counts=self.counts,
         )
-        self._next_poll_ms = mono_ms
-        anchor = snapshot.anchor
-        same_boot = anchor is not None and anchor.boot_id != "" and anchor.boot_id == self._clock.boot_id()
-        self._offset_ms = anchor.offset_ms if anchor is not None and same_boot else None
+        self._custody = Custody(self._store, self.held, self.book, self._watch, self._teller, self._hooks, self._engine)
+        self._news = NewsDesk(self._store, self.book, self.held, self._poll_ms, mono_ms)
+        anchor = snapshot.anchor if self.held.everything else None  # of several machines each has clocks of its own
+        self._clock_watch = ClockWatch(self._clock.boot_id(), anchor, self._engine)
         self._log.info("relay.started", alarms=len(self.book.by_id), devices=len(self._register.devices))
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -139,9 +129,12 @@ class RelayRuntime:
         read = [read_delivery(self._topics, i) if isinstance(i, Delivery) else i for i in inputs]
         if turn.waited != FRESH or any(isinstance(item, LinkUp) for item in inputs):
             read = latest_copies(read)
-        news = self._ask_store(turn, read)
-        self._check_clock(turn)
+        kept = self._custody.load_some(turn.mono_ms)
+        news = self._news.ask([*kept.values(), *read], self._register, self._register_version, turn.mono_ms)
+        read = [*(heard for event, heard in kept.items() if event not in news.known), *read]
+        self._clock_watch.check(turn)
         self._apply_news(turn, news)
+        self._to_refresh.extend(self._custody.welcome(turn, self._register))
         for item in read:
             match item:
                 case Heard():
@@ -149,16 +142,18 @@ class RelayRuntime:
                     self._apply(turn, item, news)
                 case Unusable():
                     turn.acks.append(item.delivery)
-                    self._reject(turn, item.delivery, item.reason, item.detail, item.delivery.payload)
+                    if self._is_ours(community_of(self._topics, item.delivery.topic)):
+                        self._reject(turn, item.delivery, item.reason, item.detail, item.delivery.payload)
                 case NoticeDelivered():
                     self._apply_outcome(turn, item)
                 case LinkUp():
                     turn.waited, self._fresh_from_ms = QUEUED, turn.mono_ms + BACKLOG_MS
-                    self._link_is_up = True
+                    self._link_is_up, self._deaf_from_ms = True, None
                     self._watch.link_up(turn.mono_ms)
                 case LinkDown():
                     self.counts["link.down"] += 1
-                    self._link_is_up = False
+                    if self._link_is_up:
+                        self._link_is_up, self._deaf_from_ms = False, turn.mono_ms
                     self._watch.link_down()
                 case LinkDied():
                     raise DoorbellBug(f"the link's thread died: {item.reason}")
@@ -167,16 +162,23 @@ class RelayRuntime:
             self._teller.connected(turn)
         self.counts["desired.repaired"] += self._teller.repair(turn, self._watch.seen)
         self._teller.settle(turn, self._watch.online)
+        turn.batch.fences = self._custody.fences_of(turn.batch, turn.touched, self._register)
         return turn
 
     def perform(self, turn: Turn) -> Turn:
-        """Commit, acknowledge, publish, tell hooks, log. After a ``StoreError`` call again with the same turn."""
+        """Commit, acknowledge, publish, tell hooks, log. After a ``StoreError`` call again with the same turn; after
+        ``LeaseLostError`` call ``start_over`` and decide the same inputs anew.
+        """
         if turn.batch:
             turn.begun_s = self._stopwatch()
             self._store.commit(turn.batch)
             turn.committed_s = self._stopwatch()
         for delivery in turn.acks:
             self._link.ack(delivery)
+        # The one other reading of the clock: the commit may have taken long, and others may decide by now. What is
+        # committed they know; what is published now could overtake what they publish.
+        if not self.held.sure(self._clock.monotonic_ms()):
+            self._keep_silent(turn)
         for device, (topic, payload) in turn.publish.items():
             if not self._link.publish(topic, payload, qos=1, retain=True):
                 self._teller.not_sent(device)
@@ -188,6 +190,19 @@ class RelayRuntime:
         self._log_transitions(turn.batch.journal)
         self._reject_log.tell(turn.batch.rejected, turn.mono_ms)
         return turn
+
+    def _keep_silent(self, turn: Turn) -> None:
+        """Say nothing of a turn: if the communities are still ours, the next sure turn says it."""
+        if not turn.publish and not turn.tell:
+            return
+        self.counts["turn.silent"] += 1
+        self._log.warning("turn.silent", publications=len(turn.publish), notices=len(turn.tell))
+        for device in turn.publish:
+            self._teller.not_sent(device)
+        for row, _ in turn.tell:
+            self._hooks.not_told(row.id, turn.mono_ms)
+        turn.publish.clear()
+        turn.tell.clear()
 
     def _log_transitions(self, journal: Sequence[JournalRow]) -> None:
         """One line for each transition: the journal's lines up to the one with the state that they led to."""
@@ -207,7 +222,7 @@ class RelayRuntime:
 
     def prove_disk(self) -> None:
         """Have the next turn commit something even if nothing happens: the only proof that the database takes it."""
-        self._prove = True
+        self._clock_watch.prove()
 
     def gauges(self) -> Gauges:
         """How things stand. Any thread may ask: each part is one look, so they may be of two neighbouring turns."""
@@ -227,9 +242,9 @@ class RelayRuntime:
 
     def next_wake_ms(self) -> int:
         """The monotonic time, in ms, at which the next turn is needed even if nothing comes in."""
-        wakes = [self._next_poll_ms, self._teller.next_ms(), self._hooks.next_ms(), self._watch.next_ms()]
-        if self._to_refresh:
+        if self._to_refresh or self._custody.adopting():
             return self._clock.monotonic_ms()
+        wakes = [self._news.next_poll_ms, self._teller.next_ms(), self._hooks.next_ms(), self._watch.next_ms()]
         deadline = self.book.next_deadline()
         if deadline is not None:
             wait_ms = -((self._clock.now() - deadline) // _MS)
@@ -237,34 +252,57 @@ class RelayRuntime:
         return min(wake for wake in wakes if wake is not None)
 
     # -----------------------------------------------------------------------------------------------------------------
-    # Before anything changes: what the database says
+    # Leases: what ``relay.leases`` asks and tells, between two turns
 
-    def _ask_store(self, turn: Turn, read: Sequence[object]) -> _News:
-        events = [item.message for item in read if isinstance(item, Heard) and isinstance(item.message, Event)]
-        known = self._store.known_events([event.id for event in events]) if events else set()
-        found: dict[str, Alarm] = {}
-        for event in events:
-            if event.alarm is not None and event.id not in known and self.book.find(event.alarm) is None:
-                alarm = self._store.find_alarm(event.alarm)
-                if alarm is not None:
-                    found[event.alarm] = alarm
-        if turn.mono_ms < self._next_poll_ms:
-            return _News(known, found)
-        version, commands = self._store.poll()
-        register = self._store.load_register() if version != self._register_version else None
-        self._next_poll_ms = turn.mono_ms + self._poll_ms
-        return _News(known, found, commands, register)
+    def communities(self) -> Collection[str]:
+        """All that are registered."""
+        return self._register.communities.keys()
 
-    def _apply_news(self, turn: Turn, news: _News) -> None:
+    def hears(self, patience_ms: int) -> bool:
+        """Whether it knows which devices are there, and hears them or did so ``patience_ms`` ago."""
+        deaf = self._deaf_from_ms is not None and self._clock.monotonic_ms() - self._deaf_from_ms >= patience_ms
+        return self._watch.settled and not deaf
+
+    def adopt(self, fences: Mapping[str, int]) -> None:
+        """Serve these communities from the next turn on."""
+        self._custody.adopt(fences)
+
+    def adopting(self) -> Collection[str]:
+        """Those that are adopted and not loaded yet."""
+        return self._custody.adopting()
+
+    def forget(self, communities: Collection[str]) -> None:
+        """Serve these no more."""
+        self._custody.forget(communities, self._register)
+
+    def start_over(self, lost: Collection[str]) -> None:
+        """A write was refused because these are lost: load the others again, and decide the same inputs anew."""
+        self.counts["write.refused"] += 1
+        self.counts["lease.lost"] += len(lost)
+        self._log.warning("write.refused", communities=sorted(lost))
+        self._custody.start_over(lost, self._register)
+
+    def _is_ours(self, community: str | None) -> bool:
+        """Whether this relay speaks for a community; for those that nobody has registered one relay does."""
+        communities = self._register.communities
+        if community in communities or not communities or self.held.everything:
+            return community in self.held
+        return min(communities) in self.held
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # What the database says
+
+    def _apply_news(self, turn: Turn, news: News) -> None:
         if news.register is not None:
             before = self._register
             self._register_version, self._register = news.register
             for device in before.devices.values():
-                if device.id not in self._register.devices:
+                if device.id not in self._register.devices and device.community in self.held:
                     self._teller.dismiss(turn, device)
             for part in (self._watch, self._teller, self._hooks, self._engine):
                 part.register = self._register
             self._to_refresh = deque(self._register.devices)
+            self._teller.adopt(news.twins)
             self._log.info("register.loaded", version=self._register_version, devices=len(self._register.devices))
         for command in news.commands:
             alarm = self.book.find(command.alarm)
@@ -284,14 +322,18 @@ class RelayRuntime:
     # -----------------------------------------------------------------------------------------------------------------
     # What came in
 
-    def _apply(self, turn: Turn, heard: Heard, news: _News) -> None:
+    def _apply(self, turn: Turn, heard: Heard, news: News) -> None:
         match heard.message:
             case Event() as event:
                 self._apply_event(turn, heard, event, news)
             case Reported() | Presence() as message:
                 self._apply_presence(turn, heard, message)
 
-    def _apply_event(self, turn: Turn, heard: Heard, event: Event, news: _News) -> None:
+    def _apply_event(self, turn: Turn, heard: Heard, event: Event, news: News) -> None:
+        if not self._is_ours(heard.address.community):
+            self.counts["event.elsewhere"] += 1
+            self._custody.keep(heard, event, turn.mono_ms)
+            return
         device = check_sender(self._register, heard.address.community, heard.address.device, event)
         if isinstance(device, Reject):
             self._reject(turn, heard.delivery, device.reason, device.detail, event.id.encode())
@@ -309,10 +351,11 @@ class RelayRuntime:
         device = self._register.devices.get(heard.address.device)
         if device is None or device.community != heard.address.community:
             detail = f"{heard.address.device} is not a device of {heard.address.community}"
-            self._reject(turn, heard.delivery, "unknown_device", detail, b"")
+            if self._is_ours(heard.address.community):
+                self._reject(turn, heard.delivery, "unknown_device", detail, b"")
             return
         self._watch.heard(turn, device, message, retained=heard.delivery.retained)
-        if isinstance(message, Reported):
+        if isinstance(message, Reported) and device.community in self.held:
             self._teller.reported(turn, device, message.rev)
 
     def _apply_outcome(self, turn: Turn, outcome: NoticeDelivered) -> None:
@@ -330,24 +373,6 @@ class RelayRuntime:
 
     # -----------------------------------------------------------------------------------------------------------------
     # Time
-
-    def _check_clock(self, turn: Turn) -> None:
-        """Notice that the wall clock was set, also between two runs of the relay within one boot of the machine."""
-        offset_ms = (turn.now - _EPOCH) // _MS - turn.mono_ms
-        delta_ms = 0 if self._offset_ms is None else offset_ms - self._offset_ms
-        if self._offset_ms is not None and abs(delta_ms) < CLOCK_STEP_MS:
-            if self._prove:
-                turn.batch.anchor, self._prove = ClockAnchor(self._clock.boot_id(), self._offset_ms), False
-            return
-        self._prove = False  # the anchor below is a proof as well
-        if self._offset_ms is None:  # another boot: a clock that is behind would put every deadline far away
-            self._engine.cap_deadlines(turn)
-        self._offset_ms = offset_ms
-        turn.batch.anchor = ClockAnchor(self._clock.boot_id(), offset_ms)
-        if delta_ms:
-            self.counts["clock.stepped"] += 1
-            self._log.warning("clock.stepped", delta_ms=delta_ms)
-            self._engine.step_clock(turn, delta_ms)
 
     def _pass_time(self, turn: Turn) -> None:
         self._watch.pass_time(turn)

@@ -6,7 +6,7 @@ not reported in time is published again while the device is online, and whenever
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from doorbell.wire import STORED_COUNT, Channel, Desired, Topics
 from relay.book import AlarmBook, Twin, Wakeups
@@ -28,13 +28,29 @@ MAX_OVERTAKEN_REV = 2**52
 class Teller:
     """Keeps every device's twin and publishes what changed."""
 
-    def __init__(self, topics: Topics, book: AlarmBook, register: Register, twins: Mapping[str, TwinRow]) -> None:
+    def __init__(
+        self, topics: Topics, book: AlarmBook, held: Container[str], register: Register, twins: Mapping[str, TwinRow]
+    ) -> None:
         self._topics = topics
         self._book = book
+        self._held = held
         self.register = register
-        self._twins = {row.device: Twin(row.rev, row.stored, row.content) for row in twins.values()}
+        self._twins: dict[str, Twin] = {}
         self._repairs = Wakeups()
         self._unsent: set[str] = set()
+        self.adopt(twins)
+
+    def adopt(self, twins: Mapping[str, TwinRow]) -> None:
+        """Devices whose state this relay tells from now on, as it was committed."""
+        for row in twins.values():
+            self._twins[row.device] = Twin(row.rev, row.stored, row.content)
+
+    def forget(self, devices: Iterable[str]) -> None:
+        """These are somebody else's to tell."""
+        for device_id in devices:
+            self._twins.pop(device_id, None)
+            self._repairs.clear(device_id)
+            self._unsent.discard(device_id)
 
     def settle(self, turn: Turn, online: Container[str]) -> None:
         """Compute the desired states of everything that this turn touched; changed ones get a new revision."""
@@ -46,7 +62,7 @@ class Teller:
 
     def _refresh(self, turn: Turn, device_id: str, online: Container[str]) -> None:
         device = self.register.devices.get(device_id)
-        if device is None:
+        if device is None or device.community not in self._held:
             return
         if device.role is DeviceRole.PANEL:
             alarms = self._book.of_household(device.household or "")
@@ -107,6 +123,7 @@ class Teller:
         if twin is not None:
             twin.rev, twin.content = twin.rev + 1, content_of(Desired(rev=0))
             turn.batch.twins[device.id] = TwinRow(device.id, twin.rev, twin.stored, twin.content)
+            turn.touched.add(device.community)
             topic = self._topics.of(device.community, device.id, Channel.DESIRED)
             turn.publish[device.id] = (topic, payload_of(twin.rev, twin.stored, twin.content))
 

@@ -42,6 +42,8 @@ class Turn:
     published_s: float = 0.0
     """By the stopwatch, where there is one: when the commit began and ended (None: nothing to commit) and when
     everything was published."""
+    touched: set[str] = field(default_factory=set)
+    """Communities about which something is written whose row does not name them."""
 
     def touch(self, device: Device) -> None:
         """The device's desired state may have changed."""

@@ -37,8 +37,9 @@ class _Reachable(Container[str]):
 class Watch:
     """Presence of devices and the sound of bells."""
 
-    def __init__(self, book: AlarmBook, register: Register) -> None:
+    def __init__(self, book: AlarmBook, held: Container[str], register: Register) -> None:
         self._book = book
+        self._held = held
         self.register = register
         self.seen: dict[str, Seen] = {}
         self.online: set[str] = set()
@@ -146,7 +147,7 @@ class Watch:
         if device.role is DeviceRole.BELL:
             for household in self.register.households_of_volunteer.get(device.person or "", ()):
                 turn.panels.update(dict.fromkeys(self.register.panels_of.get(household, ())))
-        if self.settled:
+        if self.settled and device.community in self._held:
             kind = LineType.DEVICE_ONLINE if online else LineType.DEVICE_OFFLINE
             turn.batch.journal.append(
                 JournalRow(turn.now, device.community, kind.value, household=device.household, device=device.id)

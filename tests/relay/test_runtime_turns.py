@@ -8,8 +8,8 @@ from doorbell.errors import DoorbellBug
 from doorbell.link import LinkDied, LinkDown, LinkUp
 from doorbell.wire import MAX_PAYLOAD_BYTES
 from relay.core.alarm import Outcome
+from relay.news import POLL_MS
 from relay.ports import StoreError
-from relay.runtime import POLL_MS
 from tests.relay.doubles import (
     BOARD,
     CHAT,

@@ -1,0 +1,80 @@
+"""What the database has to say at the beginning of a turn, asked before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from doorbell.wire import Event
+from relay.book import AlarmBook
+from relay.core.alarm import Alarm
+from relay.core.register import Register
+from relay.held import Held
+from relay.intake import Heard
+from relay.ports import Command, Store, TwinRow
+
+POLL_MS = 1_000
+"""How often the database is asked for commands and a new register."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """``known``: ids of events that are committed; ``found``: alarms that events name and the book does not have."""
+
+    known: set[str]
+    found: Mapping[str, Alarm]
+    commands: Sequence[Command] = ()
+    """Those that this relay has to answer: about an alarm of its own, or about none that is open."""
+    register: tuple[int, Register] | None = None
+    """Only if there is a newer one."""
+    twins: Mapping[str, TwinRow] = field(default_factory=dict)
+    """With a newer register: of devices that have moved to a community of ours from one that may be another relay's."""
+
+
+class NewsDesk:
+    """Asks for what a turn needs to know. Nothing is changed by asking, so after a ``StoreError`` ask again."""
+
+    def __init__(self, store: Store, book: AlarmBook, held: Held, poll_ms: int, mono_ms: int) -> None:
+        self._store = store
+        self._book = book
+        self._held = held
+        self._poll_ms = poll_ms
+        self.next_poll_ms = mono_ms
+
+    def ask(self, read: Sequence[object], register: Register, version: int, mono_ms: int) -> News:
+        """The news for what came in. ``register``, ``version``: what is in use."""
+        events = [item.message for item in read if isinstance(item, Heard) and isinstance(item.message, Event)]
+        known = self._store.known_events([event.id for event in events]) if events else set()
+        found: dict[str, Alarm] = {}
+        for event in events:
+            if event.alarm is not None and event.id not in known and self._book.find(event.alarm) is None:
+                alarm = self._store.find_alarm(event.alarm)
+                if alarm is not None:
+                    found[event.alarm] = alarm
+        if mono_ms < self.next_poll_ms:
+            return News(known, found)
+        newest, commands = self._store.poll()
+        newer = self._store.load_register() if newest != version else None
+        twins = self._moved(register, newer[1]) if newer is not None else {}
+        ours = [command for command in commands if self._is_ours(command)]
+        self.next_poll_ms = mono_ms + self._poll_ms
+        return News(known, found, ours, newer, twins)
+
+    def _moved(self, before: Register, after: Register) -> Mapping[str, TwinRow]:
+        if self._held.everything:
+            return {}
+        old = before.devices
+        moved = {
+            device.id: device.community
+            for device in after.devices.values()
+            if device.id in old and device.community != old[device.id].community and device.community in self._held
+        }
+        twins = self._store.load(frozenset(moved.values())).twins if moved else {}
+        return {device: twins[device] for device in moved if device in twins}
+
+    def _is_ours(self, command: Command) -> bool:
+        """Whether nobody else is to answer: not if the alarm is open in a community that we do not hold."""
+        if self._book.find(command.alarm) is not None:
+            return True
+        alarm = self._store.find_alarm(command.alarm)
+        return alarm is None or not alarm.is_open or alarm.community in self._held

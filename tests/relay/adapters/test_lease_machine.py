@@ -1,0 +1,66 @@
+"""The machine of tests/relay/lease_machine.py on real databases."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+from relay.adapters.store import SqlStore
+from relay.ports import LeaseStore, Store
+from sim.stores import MemoryStore
+from tests.relay.lease_machine import LeaseMachine
+
+
+@cache
+def _migrated() -> bytes:
+    """An empty database, as the migrations make it: they would be most of the test."""
+    with tempfile.TemporaryDirectory(prefix="leases-") as folder:
+        path = Path(folder) / "relay.sqlite3"
+        SqlStore.open(path).close()
+        return path.read_bytes()
+
+
+class MemoryMachine(LeaseMachine):
+    """In memory: many examples."""
+
+    def __init__(self) -> None:
+        self._store = MemoryStore()
+        super().__init__()
+
+    def open_shared(self) -> tuple[Store, LeaseStore]:
+        return self._store, self._store.leases
+
+
+class SqliteLeases(LeaseMachine):
+    """On SQLite, in a file that each relay opens for itself."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="leases-"))
+        (self._folder / "relay.sqlite3").write_bytes(_migrated())
+        self._opened: list[SqlStore] = []
+        super().__init__()
+
+    def open_shared(self) -> tuple[Store, LeaseStore]:
+        store = SqlStore.open(self._folder / "relay.sqlite3")
+        self._opened.append(store)
+        return store, store.leases()
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            for store in self._opened:
+                store.close()
+            shutil.rmtree(self._folder)
+
+
+TestMemoryMachine = MemoryMachine.TestCase
+TestMemoryMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSqliteLeases = SqliteLeases.TestCase
+TestSqliteLeases.settings = settings(
+    max_examples=3, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
