@@ -175,15 +175,18 @@ class MqttSettings(Settings):
 
     def read_password(self) -> str | None:
         """The first line of ``password_file``; None without one. ``SetupError`` if it cannot be read or is empty."""
-        if self.password_file is None:
-            return None
-        try:
-            lines = self.password_file.read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SetupError(f"{self.password_file}: the password file cannot be read: {error}") from None
-        if not lines or not lines[0]:
-            raise SetupError(f"{self.password_file}: the password file is empty; write the password on its first line")
-        return lines[0]
+        return None if self.password_file is None else read_password_file(self.password_file)
+
+
+def read_password_file(path: Path) -> str:
+    """The first line of a file. Raises ``SetupError`` if it cannot be read or is empty."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"{path}: the password file cannot be read: {error}") from None
+    if not lines or not lines[0]:
+        raise SetupError(f"{path}: the password file is empty; write the password on its first line")
+    return lines[0]
 
 
 def _same_place(host: str, port: int) -> tuple[str, int]:
@@ -195,10 +198,11 @@ def load_settings(model: type[S], path: Path) -> S:
 
     Raises ``SetupError`` that names the file, the dotted key (or the line of a syntax error) and what to do.
     """
-    return parse_settings(model, _read_table(path), path)
+    return parse_settings(model, read_table(path), path)
 
 
-def _read_table(path: Path) -> dict[str, Any]:
+def read_table(path: Path) -> dict[str, Any]:
+    """What is in a TOML file, unchecked. Raises ``SetupError`` with the line of a syntax error."""
     try:
         with path.open("rb") as file:
             raw = file.read(_MAX_FILE_BYTES + 1)
