@@ -47,8 +47,8 @@ test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker
 	@$(BIN)/pytest -q -n 2 -m slow tests/package
 
 .PHONY: test-deps
-test-deps: ## Debian packages that only tests need: a broker, a player, a voice, file systems to spoil, a Debian 13
-	@tools/apt.sh mosquitto alsa-utils espeak-ng e2fsprogs mount
+test-deps: ## Debian packages that only tests need: a broker, a database server, a player, a voice, file systems to spoil, a Debian 13
+	@tools/apt.sh mosquitto alsa-utils espeak-ng e2fsprogs mount postgresql
 	@tools/apt.sh systemd systemd-container mmdebstrap debian-archive-keyring dpkg binutils swig gcc libc6-dev
 
 .PHONY: format

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from doorbell.logs import LogFormat, LogLevel
-from doorbell.settings import FilePathSetting, MqttSettings, Settings
+from doorbell.settings import FilePathSetting, MqttSettings, Settings, load_settings, parse_settings, read_table
+from relay.database import Place, is_url, parse_place
 from relay.texts import Language
 
 DEFAULT_CONFIG = Path("/etc/love-doorbell/relay.toml")
+DATABASE_VARIABLE = "DOORBELL_RELAY_DATABASE"
+"""In the environment: in the place of ``database`` in the file. A relative path counts from the working directory."""
+
+
+def _kind(value: object) -> str:
+    return "url" if isinstance(value, str) and is_url(value) else "file"
+
+
+DatabaseSetting = Annotated[
+    Annotated[str, Tag("url")] | Annotated[FilePathSetting, Tag("file")],
+    Discriminator(_kind),
+]
+"""The path of a file, or a URL."""
 
 
 class LogSettings(Settings):
@@ -31,20 +46,63 @@ class StatusSettings(Settings):
     """0 takes a free one, which the log line ``status.listening`` tells."""
 
 
+class PostgresSettings(Settings):
+    """What a database's URL does not say. A password is never in a URL, nor in the settings."""
+
+    password_file: FilePathSetting | None = None
+    """A file whose first line is the password; read at every connect. Without it, ``PGPASSFILE`` and ``~/.pgpass``."""
+    ca: FilePathSetting | None = None
+    """The authority that has signed the server's certificate (PEM). No other authority is trusted."""
+    certificate: FilePathSetting | None = None
+    key: FilePathSetting | None = None
+    """Our own certificate and its private key (PEM), for a server that asks for one instead of a password."""
+    clear_text: bool = False
+    """Do without TLS to a server on another machine: only where the network between is protected otherwise (a VPN)."""
+
+
 class RelaySettings(Settings):
     """One relay. Paths are relative to the settings file."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,56}\z")]
     """Lower-case letters, digits and '-'; at most 57, because ``relay-NAME`` is an MQTT client id of at most 63."""
-    database: FilePathSetting
-    """The SQLite file; its directory is made if it is missing."""
+    database: DatabaseSetting
+    """The path of an SQLite file (its directory is made if it is missing), or the URL of a PostgreSQL database."""
+    postgresql: PostgresSettings | None = None
+    """How a PostgreSQL server is reached, if ``database`` does not say all of it."""
     language: Language = Language.ZH
     """Of the commands' output, unless ``--language`` or the terminal's locale say otherwise."""
     mqtt: MqttSettings = MqttSettings()
     logs: LogSettings = LogSettings()
     status: StatusSettings = StatusSettings()
 
+    @model_validator(mode="after")
+    def _database_is_reachable(self) -> Self:
+        if self.postgresql is not None and not isinstance(self.database, str):
+            raise ValueError(
+                "[postgresql] is there, but database is a file: write postgresql://USER@HOST/NAME, or take it out"
+            )
+        self.place()
+        return self
+
+    def place(self) -> Place:
+        """Where the database is, with all that reaching it needs."""
+        if isinstance(self.database, Path):
+            return self.database
+        reaching = self.postgresql or PostgresSettings()
+        return parse_place(self.database, **{key: getattr(reaching, key) for key in PostgresSettings.model_fields})
+
     @property
     def client_id(self) -> str:
         """Who the relay is at the broker. Devices may not be called ``relay-…``."""
         return f"relay-{self.name}"
+
+
+def load_relay_settings(path: Path, environment: Mapping[str, str]) -> RelaySettings:
+    """The settings in a file, with the database that the environment names, if it does. ``SetupError`` as usual."""
+    other = environment.get(DATABASE_VARIABLE)
+    if not other:
+        return load_settings(RelaySettings, path)
+    table = read_table(path) | {"database": other if is_url(other) else str(Path(other).absolute())}
+    if not is_url(other):
+        table.pop("postgresql", None)
+    return parse_settings(RelaySettings, table, path)

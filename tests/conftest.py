@@ -13,7 +13,7 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-pytest_plugins = ("tests.system.kill_report",)
+pytest_plugins = ("tests.system.kill_report", "tests.postgres")
 
 ERROR_METHODS = frozenset({"error", "exception", "critical", "fatal"})
 

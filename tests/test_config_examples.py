@@ -65,6 +65,7 @@ def test_the_examples_belong_together() -> None:
         assert register.devices[device.device].community == device.community
     household = register.devices[panel.device].household or ""
     assert register.volunteer_bells(household)[0] == bell.device
+    assert isinstance(relay.database, Path)
     assert "var" in relay.database.resolve().relative_to(CONFIG.parent).parts
 
 

@@ -1,4 +1,4 @@
-"""The relay's memory in an SQL database: SQLite now, the same schema on PostgreSQL later.
+"""The relay's memory in an SQL database: one schema on SQLite and on PostgreSQL, one behaviour.
 
 One thread of one relay writes batches; commands of the office read beside it, ask for something (``add_command``) or
 replace the register. Every batch is one transaction and one fsync. Every failure is a ``StoreError``.
@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Select, Table, insert, inspect, select, text
 
-from doorbell.errors import SetupError
 from relay.adapters import store_schema as schema
-from relay.adapters.store_engine import BUSY_S, OwnerLock, for_reading, open_engine, prepare_file, store_errors, url_of
+from relay.adapters.store_database import BUSY_S, open_database
 from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_leases import SqlLeases
 from relay.adapters.store_register import read_register, write_register
@@ -31,6 +29,7 @@ from relay.adapters.store_rows import (
 )
 from relay.core.alarm import Alarm, Outcome
 from relay.core.register import Register
+from relay.database import Place
 from relay.ports import Batch, ClockAnchor, Command, EventRow, NoticeRow, RejectedRow, Snapshot, StoreError
 
 IDS_AT_ONCE = 500
@@ -48,22 +47,18 @@ _VERSION = select(schema.meta.c.value).where(schema.meta.c.key == "register_vers
 class SqlStore:
     """A ``relay.ports.Store`` in a database, and what the commands of the office read from it.
 
-    ``target``: the path of an SQLite file, or a database's URL; ``busy_s``: how long to wait for another process's
-    transaction. Use ``open``; the bare constructor touches nothing.
+    ``target``: the path of an SQLite file, or a PostgreSQL database (``relay.database``); ``busy_s``: how long to wait
+    for another process's transaction. Use ``open``; the bare constructor touches nothing.
     """
 
-    def __init__(self, target: str | Path, *, busy_s: float = BUSY_S) -> None:
-        url = url_of(target)
-        self._file = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
-        self._lock = OwnerLock(self._file) if self._file is not None else None
-        self._engine = open_engine(url, busy_s)
-        self._reader = for_reading(self._engine)
-        self._asking: Connection | None = None
-        self._mark = "?" if self._engine.dialect.paramstyle == "qmark" else "%s"
+    def __init__(self, target: Place | str, *, busy_s: float = BUSY_S) -> None:
+        self._database = open_database(target, busy_s)
+        self._engine, self._reader = self._database.engine, self._database.reader
+        self._errors = self._database.errors
         self._hot = HotStatements(self._engine.dialect)
 
     @classmethod
-    def open(cls, target: str | Path, *, exclusive: bool = False, busy_s: float = BUSY_S) -> Self:
+    def open(cls, target: Place | str, *, exclusive: bool = False, busy_s: float = BUSY_S) -> Self:
         """Open a database, making or upgrading it where needed.
 
         ``exclusive``: as the relay that owns it, until ``close`` or the end of the process. Raises ``SetupError`` when
@@ -71,62 +66,47 @@ class SqlStore:
         """
         store = cls(target, busy_s=busy_s)
         try:
-            if store._file is not None:
-                prepare_file(store._file)
+            store._database.prepare()
             if exclusive:
-                store._own()
+                store._database.own()
             store.upgrade()
         except BaseException:
             store.close()
             raise
         return store
 
-    def _own(self) -> None:
-        if self._lock is not None and not self._lock.acquire():
-            raise SetupError(
-                f"another relay (process {self._lock.owner()}) owns the database {self._file}: stop it first, "
-                "or give this one a database of its own"
-            )
+    @classmethod
+    def is_made(cls, target: Place | str) -> bool:
+        """Whether there is a database of ours, of whatever release. Raises as ``open`` does."""
+        database = open_database(target, BUSY_S)
+        try:
+            with database.errors():
+                return database.is_made()
+        finally:
+            database.close()
 
     def close(self) -> None:
         """Close every connection and let go of the lock."""
-        if self._asking is not None:
-            self._asking.close()
-            self._asking = None
-        self._engine.dispose()
-        if self._lock is not None:
-            self._lock.release()
+        self._database.close()
 
     def upgrade(self) -> None:
         """Bring the schema to this release's. Raises ``SetupError`` if a newer release made it or a relay uses it."""
-        current = self._revision()
+        with self._errors(), self._reader.begin() as connection:
+            current = _revision(connection)
         if current == schema.SCHEMA_HEAD:
             return
         from relay.adapters.store_migrate import check_known, migrate  # noqa: PLC0415 - Alembic: 0.2 s of importing
 
         check_known(current)
-        borrowed = self._lock is not None and not self._lock.held and self._lock
-        if borrowed and not borrowed.acquire():
-            raise SetupError(f"the relay that runs on {self._file} is of an older release: restart it, then try again")
-        try:
-            with store_errors(), self._engine.begin() as connection:
-                migrate(connection)
-        finally:
-            if borrowed:
-                borrowed.release()
-
-    def _revision(self) -> str | None:
-        with store_errors(), self._reader.begin() as connection:
-            if not inspect(connection).has_table("alembic_version"):
-                return None
-            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        with self._errors(), self._database.migrating() as connection:
+            migrate(connection)
 
     # -----------------------------------------------------------------------------------------------------------------
     # What the relay needs: relay.ports.Store
 
     def load(self, communities: Collection[str] | None = None) -> Snapshot:
         """What a relay starts from, of one moment: everything, or what concerns these communities."""
-        with store_errors(), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
             open_alarms = _of(communities, _ALARM.where(text(schema.OPEN)), schema.alarm)
             meta = {row.key: row.value for row in connection.execute(select(schema.meta))}
             return Snapshot(
@@ -143,28 +123,14 @@ class SqlStore:
         """Those of the ids that are committed."""
         if not ids:
             return set()
-        known: set[str] = set()
-        with store_errors():
-            cursor = self._look_up().cursor()
-            for start in range(0, len(ids), IDS_AT_ONCE):
-                chunk = ids[start : start + IDS_AT_ONCE]
-                marks = ",".join(self._mark for _ in chunk)
-                # S608: nothing but placeholders is put in.
-                cursor.execute(f"SELECT id FROM event WHERE id IN ({marks})", tuple(chunk))  # noqa: S608
-                known.update(row[0] for row in cursor)
-        return known
-
-    def _look_up(self) -> Any:
-        """The driver's connection for looking up ids, kept open: a pool costs more than the question."""
-        if self._asking is None or self._asking.invalidated:
-            self._asking = self._reader.connect()
-            self._driver: Any = self._asking.connection.driver_connection
-        return self._driver
+        with self._errors():
+            chunks = (ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE))
+            return set().union(*map(self._database.known, chunks))
 
     def find_alarm(self, alarm_id: str) -> Alarm | None:
         """An alarm by id, open or closed; also by the id of any event that concerned it."""
         event = select(schema.event.c.alarm).where(schema.event.c.id == alarm_id).scalar_subquery()
-        with store_errors(), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
             for key in (alarm_id, event):
                 found = _alarms(connection, _ALARM.where(schema.alarm.c.id == key))
                 if found:
@@ -173,17 +139,17 @@ class SqlStore:
 
     def commit(self, batch: Batch) -> None:
         """Write a batch durably, whole or not at all. After a failure nothing of it is there: try the same again."""
-        with store_errors(), self._engine.begin() as connection:
-            self._hot.write(connection, batch)
+        with self._errors():
+            self._database.write(batch)
 
     def load_register(self) -> tuple[int, Register]:
         """The register and its version; version 0 is the empty register of a new database."""
-        with store_errors(), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
             return _version(connection), read_register(connection)
 
     def poll(self) -> tuple[int, Sequence[Command]]:
         """The register's version and the commands not yet done, oldest first."""
-        with store_errors(), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
             commands = [
                 Command(row.id, row.alarm, Outcome(row.outcome), row.note, row.by)
                 for row in connection.execute(_WAITING)
@@ -195,22 +161,22 @@ class SqlStore:
 
     def leases(self) -> SqlLeases:
         """Which relay serves which community."""
-        return SqlLeases(self._engine, store_errors)
+        return SqlLeases(self._engine, self._errors)
 
     # -----------------------------------------------------------------------------------------------------------------
     # What the commands of the office ask for
 
     def replace_register(self, register: Register) -> int:
         """Put a register in the place of the one before, whole; returns its version. A running relay takes it over."""
-        with store_errors(), self._engine.begin() as connection:
+        with self._errors(), self._engine.begin() as connection:
             version = _version(connection) + 1
             write_register(connection, register)
-            self._hot.write_version(connection, version)
+            self._hot.write_meta(connection, {"register_version": str(version)})
             return version
 
     def add_command(self, alarm: str, outcome: Outcome, note: str, by: str) -> int:
         """Ask the relay to close an alarm; returns the command's number."""
-        with store_errors(), self._engine.begin() as connection:
+        with self._errors(), self._engine.begin() as connection:
             values = {"alarm": alarm, "outcome": outcome.value, "note": note, "by": by}
             added = connection.execute(insert(schema.command).values(values)).inserted_primary_key
             if added is None:
@@ -219,7 +185,7 @@ class SqlStore:
 
     def command_result(self, command: int) -> str | None:
         """What became of a command; None while the relay has not done it."""
-        with store_errors(), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
             return connection.execute(select(schema.command.c.result).where(schema.command.c.id == command)).scalar()
 
     def alarms(self, open_only: bool = True, limit: int = 100) -> list[Alarm]:
@@ -227,7 +193,7 @@ class SqlStore:
         query = _ALARM.order_by(schema.alarm.c.raised_at.desc(), schema.alarm.c.id).limit(limit)
         if open_only:
             query = query.where(text(schema.OPEN))
-        with store_errors(), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
             return _alarms(connection, query)
 
     def journal(
@@ -257,7 +223,7 @@ class SqlStore:
         left = limit
         while left is None or left > 0:
             size = LINES_AT_ONCE if left is None else min(left, LINES_AT_ONCE)
-            with store_errors(), self._reader.begin() as connection:
+            with self._errors(), self._reader.begin() as connection:
                 rows = connection.execute(query.where(table.c.seq > after_seq).limit(size)).all()
             yield from map(read_journal, rows)
             if len(rows) < size:
@@ -268,29 +234,35 @@ class SqlStore:
     def rejected(self, limit: int = 100) -> list[RejectedRow]:
         """The newest messages that could not be used, newest first."""
         query = select(schema.rejected).order_by(schema.rejected.c.id.desc()).limit(limit)
-        with store_errors(), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
             return [read_rejected(row) for row in connection.execute(query)]
 
     def early(self) -> list[EventRow]:
         """Answers to alarms that nobody has raised yet, oldest first."""
-        with store_errors(), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
             return _early(connection)
 
     def notices(self, *, alarm: str | None = None, pending_only: bool = False) -> list[NoticeRow]:
         """Hooks that were or are to be told, oldest first."""
-        with store_errors(), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
             return _notices(connection, alarm=alarm, pending_only=pending_only)
 
     def rebuild_alarms(self) -> dict[str, Alarm]:
         """Every alarm as the journal alone tells it: what ``alarms`` must be equal to."""
         table = schema.journal
         query = select(table.c.alarm, table.c.policy, table.c.after).where(table.c.after.is_not(None))
-        with store_errors(), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
             return rebuild(connection.execute(query.order_by(table.c.seq)))
 
 
 def _alarms(connection: Connection, query: Select[Any]) -> list[Alarm]:
     return [read_alarm(row.policy, row.state) for row in connection.execute(query)]
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _version(connection: Connection) -> int:

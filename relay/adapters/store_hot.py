@@ -7,10 +7,10 @@ own dialect of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -68,8 +68,10 @@ class HotStatements:
             dialect,
             ("new", "key"),
         )
-        kept = select(func.max(schema.rejected.c.id) - MAX_REJECTED).scalar_subquery()
-        self._forget_rejected = delete(schema.rejected).where(schema.rejected.c.id <= kept)
+        kept = select(func.max(schema.rejected.c.id) - text(str(MAX_REJECTED))).scalar_subquery()
+        self._forget_rejected = str(
+            delete(schema.rejected).where(schema.rejected.c.id <= kept).compile(dialect=dialect)
+        )
 
     def write(self, connection: Connection, batch: Batch) -> None:
         """Write a batch into the transaction that is open. Raises ``LeaseLostError`` before anything is written."""
@@ -90,16 +92,16 @@ class HotStatements:
             if batch.anchor is not None:
                 anchor = {"boot_id": batch.anchor.boot_id, "offset_ms": str(batch.anchor.offset_ms)}
                 self._meta.run(cursor, list(anchor.items()))
+            if batch.rejected:
+                cursor.execute(self._forget_rejected)
         finally:
             cursor.close()
-        if batch.rejected:
-            connection.execute(self._forget_rejected)
 
-    def write_version(self, connection: Connection, version: int) -> None:
-        """Set the version of the register."""
+    def write_meta(self, connection: Connection, values: Mapping[str, str]) -> None:
+        """Set values of the table ``meta``."""
         cursor = connection.connection.cursor()
         try:
-            self._meta.run(cursor, [("register_version", str(version))])
+            self._meta.run(cursor, list(values.items()))
         finally:
             cursor.close()
 

@@ -68,7 +68,7 @@ def import_(
     register = _read(setting, file)
     if register is None:
         raise setting.refuse(say.NOTHING_IMPORTED)
-    if dry_run and not setting.database.exists():
+    if dry_run and not SqlStore.is_made(setting.database):
         setting.out.print(_table(setting, compare_registers(Register(), register)))
         setting.out.print(setting.say(say.DRY_RUN_DONE))
         return
@@ -176,7 +176,7 @@ def _warn_of_open_alarms(setting: Setting, store: SqlStore, households: Change) 
 
 def _keep(setting: Setting, version: int, register: Register) -> Path:
     """Write the present register beside the database, so that the import can be undone."""
-    path = setting.database.with_name(f"{setting.database.stem}-register-{version}.toml")
+    path = setting.beside_the_database.with_name(f"{setting.beside_the_database.name}-register-{version}.toml")
     _write(setting, path, register, overwrite=True)
     return path
 

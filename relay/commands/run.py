@@ -55,7 +55,7 @@ def run_relay(settings: RelaySettings) -> ExitCode:
     topics = Topics(settings.mqtt.prefix)
     with ExitStack() as started:
         try:
-            store = SqlStore.open(settings.database, exclusive=True)
+            store = SqlStore.open(settings.place(), exclusive=True)
             started.callback(store.close)
             inbox = Inbox()
             notifier = WebhookNotifier(inbox.put)

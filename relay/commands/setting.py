@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 
 from doorbell.errors import SetupError
-from doorbell.settings import load_settings
 from relay.adapters.store import SqlStore
 from relay.core.alarm import Alarm
-from relay.settings import DEFAULT_CONFIG, RelaySettings
+from relay.database import Place
+from relay.settings import DEFAULT_CONFIG, RelaySettings, load_relay_settings
 from relay.texts import Language, Text
 from relay.texts import commands as say
 
@@ -65,16 +65,25 @@ class Setting:
         self.err.print(f"{self.say(say.WARNING)}: {self.say(text, **fields)}", style="yellow")
 
     @property
-    def database(self) -> Path:
-        """The database's file, without detours."""
-        return self.settings.database.resolve()
+    def database(self) -> Place:
+        """The database: its file, without detours, or where it is on a server."""
+        place = self.settings.place()
+        return place.resolve() if isinstance(place, Path) else place
+
+    @property
+    def beside_the_database(self) -> Path:
+        """What files begin with that are kept for the database: beside its file, or beside the settings."""
+        place = self.database
+        if isinstance(place, Path):
+            return place.with_suffix("")
+        return self.config.absolute().with_name(place.name.replace("/", "_"))
 
     @contextmanager
     def store(self, *, make: bool = False) -> Iterator[SqlStore]:
         """The database, beside the relay that may be running. ``make``: make it if it is missing, else refuse."""
         if make:
             make_folder(self.database)
-        elif not self.database.exists():
+        elif not SqlStore.is_made(self.database):
             raise self.refuse(say.NO_DATABASE, path=self.database, config=self.config)
         store = SqlStore.open(self.database)
         try:
@@ -98,8 +107,10 @@ class Setting:
                 raise self.refuse(say.MANY_ALARMS, count=len(found), id=prefix, ids=ids)
 
 
-def make_folder(database: Path) -> None:
-    """Make the folder of a database, readable by its owner only: it holds names and addresses."""
+def make_folder(database: Place) -> None:
+    """Make the folder of a database's file, readable by its owner only: it holds names and addresses."""
+    if not isinstance(database, Path):
+        return
     try:
         database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -108,7 +119,7 @@ def make_folder(database: Path) -> None:
 
 def enter(context: typer.Context, config: Path) -> Setting:
     """Read the settings and choose the language: ``--language``, the terminal's locale, the settings, Chinese."""
-    settings = load_settings(RelaySettings, config)
+    settings = load_relay_settings(config, os.environ)
     asked = context.obj
     return Setting(config, settings, asked if isinstance(asked, Language) else settings.language)
 

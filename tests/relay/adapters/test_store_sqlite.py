@@ -6,9 +6,6 @@ import re
 import resource
 import signal
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -19,34 +16,16 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, event
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import create_engine
 
 from doorbell.errors import SetupError
 from relay.adapters.store import SqlStore
-from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_migrate import migrations
 from relay.adapters.store_schema import SCHEMA_HEAD, metadata
 from relay.core.register import Register
 from relay.ports import Batch, EventRow, RejectedRow, StoreError
+from tests.relay.committing import kill_in_mid_commit
 from tests.relay.store_contract import T0, a_register, an_alarm, raising, uid
-
-CHILD = """
-    import sys
-    from datetime import UTC, datetime
-    from itertools import count
-    from uuid import UUID
-
-    from relay.adapters.store import SqlStore
-    from relay.ports import Batch, EventRow
-
-    store = SqlStore.open(sys.argv[1], exclusive=True)
-    at = datetime(2026, 11, 23, tzinfo=UTC)
-    for number in count(1):
-        ids = [str(UUID(int=number * 10 + n, version=4)) for n in range(3)]
-        store.commit(Batch(events=[EventRow(i, "xihu", "panel", "help", at, at, i, "applied", b"{}") for i in ids]))
-        print(*ids, flush=True)
-"""
 
 
 @pytest.fixture
@@ -74,20 +53,7 @@ def raw(path: Path) -> Iterator[sqlite3.Connection]:
 
 @pytest.mark.system
 def test_what_was_said_to_be_committed_survives_kill_9(path: Path) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(CHILD), str(path)], stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    printed: list[str] = []
-    for line in child.stdout:
-        printed += line.split()
-        if len(printed) >= 300:
-            child.kill()
-            break
-    printed += "".join(child.stdout).split()
-    child.stdout.close()
-    assert child.wait(timeout=30) == -signal.SIGKILL
-
+    printed = kill_in_mid_commit(str(path))
     with closing(SqlStore.open(path, exclusive=True)) as store:
         assert store.known_events(printed) == set(printed)
         with raw(path) as connection:
@@ -261,16 +227,17 @@ def test_the_journal_is_append_only(store: SqlStore, path: Path, change: str) ->
 )
 def test_no_history_is_read_through(store: SqlStore, ask: Callable[[SqlStore], object]) -> None:
     store.commit(raising(an_alarm()))
-    asked: list[tuple[str, Any]] = []
-    event.listen(
-        store._engine, "before_cursor_execute", lambda _c, _cursor, sql, values, _x, _many: asked.append((sql, values))
-    )
-    store._look_up().set_trace_callback(lambda sql: asked.append((sql, ())))  # it goes by the driver's own cursor
+    asked: list[str] = []
+    store.known_events([uid(9)])
+    with store._engine.connect() as connection:
+        drivers: list[Any] = [connection.connection.driver_connection, store._database._driver]  # type: ignore[attr-defined]
+    for driver in drivers:
+        driver.set_trace_callback(asked.append)
     ask(store)
     plans: list[str] = []
     with store._reader.begin() as connection:
-        for sql, values in [(sql, values) for sql, values in asked if not sql.startswith("BEGIN")]:
-            plans += [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+        for sql in [sql for sql in asked if not sql.startswith(("BEGIN", "COMMIT", "ROLLBACK"))]:
+            plans += [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
     assert plans
     history = "SCAN (event|journal|alarm|notice|command|rejected)$|USE TEMP B-TREE FOR ORDER BY"
     assert [step for step in plans if re.match(history, step)] == []
@@ -332,14 +299,7 @@ def test_a_database_of_a_newer_release_is_refused(store: SqlStore, path: Path) -
 
 def test_no_schema_changes_under_a_running_relay(path: Path) -> None:
     relay = SqlStore(path)
-    relay._own()
+    relay._database.own()
     with closing(relay), pytest.raises(SetupError, match="restart it"):
         SqlStore.open(path)
     SqlStore.open(path).close()
-
-
-def test_the_statements_of_a_commit_are_written_for_postgresql_too() -> None:
-    """Nothing else holds them portable until that store exists."""
-    hot = HotStatements(postgresql.dialect(paramstyle="format"))  # type: ignore[no-untyped-call]
-    assert "ON CONFLICT (id) DO UPDATE SET stage = excluded.stage" in hot._alarm._sql
-    assert hot._journal._sql.count("%s") == 10

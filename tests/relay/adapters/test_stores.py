@@ -10,6 +10,7 @@ import pytest
 from relay.adapters.store import SqlStore
 from relay.ports import Batch, StoreError
 from sim.stores import MemoryStore
+from tests.postgres import PostgresServer
 from tests.relay.store_contract import Reopen, StoreContract, an_alarm, raising
 
 
@@ -32,6 +33,36 @@ class TestSqlite(StoreContract):
 
         def another() -> SqlStore:
             readers.append(SqlStore.open(tmp_path / "relay.sqlite3"))
+            return readers[-1]
+
+        yield another
+        for reader in readers:
+            reader.close()
+
+
+class TestPostgres(StoreContract):
+    """PostgreSQL, on a server of the tests' own."""
+
+    @pytest.fixture
+    def url(self, postgres: PostgresServer) -> str:
+        return postgres.ready()
+
+    @pytest.fixture
+    def opened(self, url: str) -> Iterator[list[SqlStore]]:
+        stores = [SqlStore.open(url, exclusive=True)]
+        yield stores
+        stores[-1].close()
+
+    @pytest.fixture
+    def store(self, opened: list[SqlStore]) -> SqlStore:
+        return opened[0]
+
+    @pytest.fixture
+    def reopen(self, opened: list[SqlStore], url: str) -> Iterator[Reopen]:
+        readers: list[SqlStore] = []
+
+        def another() -> SqlStore:
+            readers.append(SqlStore.open(url))
             return readers[-1]
 
         yield another

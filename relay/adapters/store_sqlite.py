@@ -1,22 +1,23 @@
-"""Opening the relay's database: the connection's settings, the lock of its owner, and what its errors mean."""
+"""SQLite: the connection's settings, the file and the lock of its owner, and what its errors mean."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from doorbell.errors import SetupError
-from relay.ports import StoreError
+from relay.adapters.store_hot import HotStatements
+from relay.ports import Batch, StoreError
 
 BUSY_S = 5.0
 """How long to wait for another process's transaction: importing a register of 100,000 devices takes about two."""
@@ -41,26 +42,78 @@ _RETRYABLE = frozenset(
 )
 
 
-def url_of(target: str | Path) -> URL:
-    """The database that a setting names: a URL, or the path of an SQLite file."""
-    if isinstance(target, str) and "://" in target:
-        return make_url(target)
-    return URL.create("sqlite", database=str(Path(target).absolute()))
+class SqliteDatabase:
+    """A ``relay.adapters.store_database.Database`` in a file: the relay's own, with nothing to install."""
 
+    def __init__(self, path: Path, busy_s: float) -> None:
+        self._file = path.absolute()
+        self._lock = OwnerLock(self._file)
+        self._asking: Connection | None = None
+        # Transactions begin as writers, so that none fails half-way for the lock.
+        self.engine = create_engine(
+            URL.create("sqlite", database=str(self._file)),
+            hide_parameters=True,
+            connect_args={"timeout": busy_s, "check_same_thread": False},
+        )
+        event.listen(self.engine, "connect", _prepare_connection)
+        event.listen(self.engine, "begin", _begin)
+        self.reader = self.engine.execution_options(**{_FOR_READING: True})
+        self._hot = HotStatements(self.engine.dialect)
 
-def open_engine(url: URL, busy_s: float) -> Engine:
-    """An engine whose transactions begin as writers, so that none fails half-way for the lock; no I/O yet."""
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, hide_parameters=True, paramstyle="format")
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": busy_s, "check_same_thread": False})
-    event.listen(engine, "connect", _prepare_connection)
-    event.listen(engine, "begin", _begin)
-    return engine
+    def is_made(self) -> bool:
+        """Whether there is a file."""
+        return self._file.exists()
 
+    def prepare(self) -> None:
+        """Make the file, if there is none."""
+        prepare_file(self._file)
 
-def for_reading(engine: Engine) -> Engine:
-    """The same engine for transactions that only read: they neither wait for a writer nor hold one up."""
-    return engine.execution_options(**{_FOR_READING: True})
+    def own(self) -> None:
+        """Take the lock of the one relay."""
+        if not self._lock.acquire():
+            raise SetupError(
+                f"another relay (process {self._lock.owner()}) owns the database {self._file}: stop it first, "
+                "or give this one a database of its own"
+            )
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """The lock is borrowed, if this process has it not."""
+        borrowed = not self._lock.held
+        if borrowed and not self._lock.acquire():
+            raise SetupError(f"the relay that runs on {self._file} is of an older release: restart it, then try again")
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        finally:
+            if borrowed:
+                self._lock.release()
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """By the driver's own cursor on a connection that stays open: a pool costs more than the question."""
+        if self._asking is None or self._asking.invalidated:
+            self._asking = self.reader.connect()
+            self._driver: Any = self._asking.connection.driver_connection
+        marks = ",".join("?" * len(ids))
+        # S608: nothing but placeholders is put in.
+        return {row[0] for row in self._driver.execute(f"SELECT id FROM event WHERE id IN ({marks})", tuple(ids))}  # noqa: S608
+
+    def write(self, batch: Batch) -> None:
+        """One transaction; a commit that fails has written nothing, says SQLite."""
+        with self.engine.begin() as connection:
+            self._hot.write(connection, batch)
+
+    def close(self) -> None:
+        """Close every connection and let go of the lock."""
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
+        self.engine.dispose()
+        self._lock.release()
+
+    def errors(self) -> AbstractContextManager[None]:
+        """See ``store_errors``."""
+        return store_errors()
 
 
 def _prepare_connection(connection: Any, _record: object) -> None:
