@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, model_validat
 from doorbell.logs import LogFormat, LogLevel
 from doorbell.settings import FilePathSetting, MqttSettings, Settings, load_settings, parse_settings, read_table
 from relay.database import Place, is_url, parse_place
+from relay.retention import Kept
 from relay.texts import Language
 
 DEFAULT_CONFIG = Path("/etc/love-doorbell/relay.toml")
@@ -60,6 +61,29 @@ class PostgresSettings(Settings):
     """Do without TLS to a server on another machine: only where the network between is protected otherwise (a VPN)."""
 
 
+class RetentionSettings(Settings):
+    """How long what has happened is kept, in days; ``doorbell-relay store retain`` deletes what is older."""
+
+    journal_days: Annotated[int, Field(ge=30, le=36_525)] = 1_096
+    """Closed alarms with their journal, and the journal's other lines: three years, the time in which somebody may
+    still ask a Chinese court what happened (Civil Code, article 188)."""
+    events_days: Annotated[int, Field(ge=30, le=36_525)] = 400
+    """Events as devices sent them. An event that comes again after this time passes for a new one; no broker and no
+    device holds one for more than days, so 30 is the least."""
+    rejected_days: Annotated[int, Field(ge=1, le=36_525)] = 90
+    """Messages that could not be used, of which the newest 10,000 are kept anyway."""
+
+    def days(self, kind: Kept) -> int:
+        """The period of one kind."""
+        match kind:
+            case Kept.ALARMS | Kept.LINES:
+                return self.journal_days
+            case Kept.EVENTS:
+                return self.events_days
+            case Kept.REJECTED:
+                return self.rejected_days
+
+
 class RelaySettings(Settings):
     """One relay. Paths are relative to the settings file."""
 
@@ -69,6 +93,7 @@ class RelaySettings(Settings):
     """The path of an SQLite file (its directory is made if it is missing), or the URL of a PostgreSQL database."""
     postgresql: PostgresSettings | None = None
     """How a PostgreSQL server is reached, if ``database`` does not say all of it."""
+    retention: RetentionSettings = RetentionSettings()
     language: Language = Language.ZH
     """Of the commands' output, unless ``--language`` or the terminal's locale say otherwise."""
     mqtt: MqttSettings = MqttSettings()

@@ -34,7 +34,6 @@ _CONFIG = """
 unix_socket_directories = '{folder}'
 listen_addresses = '127.0.0.1'
 port = {port}
-fsync = {fsync}
 max_connections = 60
 shared_buffers = '32MB'
 log_min_messages = 'fatal'
@@ -61,13 +60,12 @@ def free_port() -> int:
 
 
 class PostgresServer:
-    """A server of this process. ``durable``: with ``fsync``, which tests that break no power supply do without."""
+    """A server of this process."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="doorbell-pg-"))
         self.port = free_port()
         self._data = self.folder / "data"
-        self._durable = durable
         self.password = secrets.token_hex(8)
         self._numbers = count(1)
         # initdb refuses root; whoever else runs the tests is nobody special.
@@ -93,9 +91,8 @@ class PostgresServer:
         ]
         words += ["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en-US", "--no-instructions"]
         subprocess.run(words, check=True, capture_output=True, cwd="/", **self._account)
-        fsync = "on" if self._durable else "off"
         with (self._data / "postgresql.conf").open("a") as file:
-            file.write(_CONFIG.format(folder=self.folder, port=self.port, fsync=fsync))
+            file.write(_CONFIG.format(folder=self.folder, port=self.port))
         (self._data / "pg_hba.conf").write_text(_HBA)
 
     def start(self) -> None:
@@ -163,6 +160,11 @@ class PostgresServer:
         """What a superuser sees from outside."""
         with self.connect("postgres") as connection:
             return connection.execute(question.encode(), values).fetchall()
+
+    def ask_once(self, statement: str) -> None:
+        """A statement without an answer."""
+        with self.connect("postgres") as connection:
+            connection.execute(statement.encode())
 
     def end_sessions(self, name: str) -> int:
         """End sessions in a database, as a restart or a network that breaks does; returns how many."""

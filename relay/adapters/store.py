@@ -6,8 +6,10 @@ replace the register. Every batch is one transaction and one fsync. Every failur
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Select, Table, insert, inspect, select, text
@@ -17,6 +19,7 @@ from relay.adapters.store_database import BUSY_S, open_database
 from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_leases import SqlLeases
 from relay.adapters.store_register import read_register, write_register
+from relay.adapters.store_retain import count_old, forget_old
 from relay.adapters.store_rows import (
     JournalLine,
     read_alarm,
@@ -27,10 +30,13 @@ from relay.adapters.store_rows import (
     read_twin,
     rebuild,
 )
+from relay.adapters.store_verify import verify
 from relay.core.alarm import Alarm, Outcome
 from relay.core.register import Register
 from relay.database import Place
 from relay.ports import Batch, ClockAnchor, Command, EventRow, NoticeRow, RejectedRow, Snapshot, StoreError
+from relay.retention import Kept, Retained
+from relay.verdict import Verdict
 
 IDS_AT_ONCE = 500
 """Ids asked for in one statement: SQLite before 3.32 takes 999 parameters."""
@@ -253,6 +259,43 @@ class SqlStore:
         query = select(table.c.alarm, table.c.policy, table.c.after).where(table.c.after.is_not(None))
         with self._errors(), self._reader.begin() as connection:
             return rebuild(connection.execute(query.order_by(table.c.seq)))
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Care of the database: ``doorbell-relay store``
+
+    def verify(self, progress: Callable[[int], None] = lambda _: None) -> Verdict:
+        """Compare everything with what the journal tells; ``progress`` hears how many alarms were compared."""
+        with self._errors():
+            return verify(self._reader, progress)
+
+    def count_old(self, before: Mapping[Kept, datetime]) -> dict[Kept, Retained]:
+        """How much of each kind is older than that."""
+        with self._errors():
+            return count_old(self._reader, before)
+
+    def forget_old(
+        self, before: Mapping[Kept, datetime], progress: Callable[[int], None] = lambda _: None
+    ) -> dict[Kept, int]:
+        """Delete what is older than that; returns how many rows of each kind are gone."""
+        with self._errors():
+            return forget_old(self._engine, self._reader, before, progress)
+
+    def copy_into(self, part: Path) -> None:
+        """Write everything of one moment into an empty SQLite file."""
+        with self._errors():
+            self._database.copy_into(part)
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A transaction that no relay sees: ``SetupError`` while one runs."""
+        with self._errors(), self._database.migrating() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that reads, of one moment."""
+        with self._errors(), self._reader.begin() as connection:
+            yield connection
 
 
 def _alarms(connection: Connection, query: Select[Any]) -> list[Alarm]:

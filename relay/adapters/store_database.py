@@ -46,6 +46,10 @@ class Database(Protocol):
         """A transaction in which the schema may change: no relay but this one runs. ``SetupError`` if one does."""
         ...
 
+    def copy_into(self, part: Path) -> None:
+        """Write everything of one moment into an empty SQLite file."""
+        ...
+
     def errors(self) -> AbstractContextManager[None]:
         """Whatever the database complains of becomes a ``StoreError``; its message never holds a row's content."""
         ...

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,8 +14,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from doorbell.errors import SetupError
 from doorbell.settings import read_password_file
+from relay.adapters.store_backup import copy_rows
 from relay.adapters.store_hot import HotStatements
+from relay.adapters.store_migrate import migrate
 from relay.adapters.store_session import LOCK_CLASS, MIGRATING, RELAY, WritingSession
+from relay.adapters.store_sqlite import SqliteDatabase
 from relay.database import PostgresPlace
 from relay.ports import Batch, StoreError
 
@@ -136,6 +140,8 @@ class PostgresDatabase:
                 raise SetupError(
                     f"the relay that runs on {self._place} is of an older release: restart it, then try again"
                 )
+            # What is done here may pause for longer than a relay's own transactions ever do.
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             yield connection
 
     def known(self, ids: Sequence[str]) -> set[str]:
@@ -152,6 +158,14 @@ class PostgresDatabase:
             return
         with self.engine.begin() as connection:
             self._hot.write(connection, batch)
+
+    def copy_into(self, part: Path) -> None:
+        """Row by row, of one moment: the same file as from SQLite, so that either can take it back."""
+        with closing(SqliteDatabase(part, self._busy_s)) as target:
+            with target.migrating() as connection:
+                migrate(connection)
+            with target.engine.begin() as writing, self.reader.begin() as reading:
+                copy_rows(reading, writing)
 
     def close(self) -> None:
         """Close every connection; the session's end lets go of the lock."""

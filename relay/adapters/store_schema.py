@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 
 from relay.adapters.store_rows import from_ms, to_ms
 
-SCHEMA_HEAD = "0002"
+SCHEMA_HEAD = "0003"
 """The newest migration; a test compares it with relay/adapters/migrations."""
 
 OPEN = "stage <> 'closed'"
@@ -207,7 +207,8 @@ journal = Table(
     Index(None, "alarm"),
     sqlite_autoincrement=True,
 )
-"""Append-only: triggers refuse UPDATE and DELETE. ``policy`` stands on the line ``raised`` alone."""
+"""Append-only: triggers refuse UPDATE, and DELETE but to ``relay.adapters.store_retain``. ``policy`` stands on the line
+``raised`` alone."""
 
 alarm = Table(
     "alarm",

@@ -103,6 +103,12 @@ class SqliteDatabase:
         with self.engine.begin() as connection:
             self._hot.write(connection, batch)
 
+    def copy_into(self, part: Path) -> None:
+        """By SQLite itself, which reads as of one moment while the relay goes on writing."""
+        with self.reader.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("VACUUM INTO ?", (str(part),))
+
     def close(self) -> None:
         """Close every connection and let go of the lock."""
         if self._asking is not None:
@@ -170,12 +176,13 @@ def prepare_file(path: Path) -> None:
     if not path.parent.is_dir():
         raise SetupError(f"the folder {path.parent} for the database does not exist: make it, or set another path")
     try:
-        _touch(path)
+        touch_private(path)
     except OSError as error:
         raise SetupError(f"the database {path} cannot be opened: {error.strerror}") from error
 
 
-def _touch(path: Path) -> None:
+def touch_private(path: Path) -> None:
+    """Make a file that its owner alone can read, if it is not there. Raises ``OSError``."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         folder = path.parent.stat()
@@ -194,7 +201,7 @@ class OwnerLock:
 
     def acquire(self) -> bool:
         """Take the lock; False if another process has it."""
-        _touch(self._path)
+        touch_private(self._path)
         fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

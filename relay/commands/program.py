@@ -14,7 +14,7 @@ import typer
 from doorbell.errors import SetupError
 from doorbell.logs import configure_logs
 from doorbell.service import ExitCode
-from relay.commands import alarms, register, rejected
+from relay.commands import alarms, register, rejected, store
 from relay.commands.journal import journal
 from relay.commands.run import run
 from relay.commands.setting import console
@@ -32,6 +32,7 @@ app.add_typer(register.app, name="register")
 app.add_typer(alarms.app, name="alarms")
 app.command(help=say.JOURNAL.en, epilog="doorbell-relay journal --since 2026-11-01 --output november.csv")(journal)
 app.add_typer(rejected.app, name="rejected")
+app.add_typer(store.app, name="store")
 
 
 @app.callback(help=say.PROGRAM.en)

@@ -190,3 +190,70 @@ COL_DETAIL = Text("说明", "detail")
 COL_PAYLOAD = Text("内容", "payload")
 NO_REJECTED = Text("没有不能使用的消息", "no message was rejected")
 LINES_WRITTEN = Text("已写入 {path}：{count} 行", "{count} lines written to {path}")
+
+# Store
+STORE = Text("数据库：核对、备份、恢复、清理过期记录。", "The database: verify, back up, restore, forget what is old.")
+STORE_VERIFY = Text(
+    "核对数据库：文件是否完好，每个警报是否与日志一致；中继运行时也可以用。",
+    "Check the database: whether it is whole, and every alarm as the journal tells it. A relay may be running.",
+)
+STORE_VERIFY_EXITS = Text(
+    "退出码：0 没有问题；1 有问题，已逐条列出；69 数据库不能用。",
+    "Exit codes: 0 all is well; 1 something is wrong, and was listed; 69 the database is out of reach.",
+)
+STORE_BACKUP = Text(
+    "把整个数据库备份成一个文件，并核对备份；中继运行时也可以用。",
+    "Back the whole database up to one file, and check it. A relay may be running.",
+)
+STORE_RESTORE = Text(
+    "用备份替换数据库，未结束的警报继续进行；先停止所有中继。原来的数据会保存成文件。",
+    "Put a back-up in the place of the database; open alarms continue. Stop every relay first. What was there before "
+    "is kept in a file.",
+)
+STORE_RETAIN = Text(
+    "删除超过保存期限的记录（设置文件的 [retention]）；中继运行时也可以用。",
+    "Delete what is older than the settings' [retention] wants. A relay may be running.",
+)
+BACKUP_FILE = Text("要写的文件；或文件夹，文件名自动取。", "The file to write, or a folder for one named by the time.")
+RESTORE_FILE = Text("备份文件。", "The back-up.")
+RESTORE_FORCE = Text("备份有问题也照样恢复。", "Restore even a back-up with something wrong in it.")
+COMPARING = Text("已核对 {count} 个警报……", "{count} alarms compared ...")
+COPYING = Text("复制并核对……", "copying and checking ...")
+FORGETTING = Text("已删除 {count} 行……", "{count} rows deleted ...")
+SOUND = Text(
+    "没有问题：{alarms} 个警报（{open} 个未结束）与日志的 {lines} 行状态一致",
+    "all is well: {alarms} alarms ({open} open) are as {lines} lines of the journal tell them",
+)
+UNSOUND = Text(
+    "发现 {count} 处问题（已核对 {alarms} 个警报）；怎么办见 docs/store.md",
+    "{count} thing(s) wrong ({alarms} alarms compared); docs/store.md says what to do",
+)
+MORE_FINDINGS = Text("……还有 {count} 处", "... and {count} more")
+BACKED_UP = Text(
+    "已备份到 {path}（{size} MB，{alarms} 个警报，{open} 个未结束），内有姓名和地址，请妥善保管",
+    "backed up to {path} ({size} MB, {alarms} alarms, {open} open): there are names and addresses in it, keep it safe",
+)
+NO_FILE = Text("没有文件 {path}", "there is no file {path}")
+RESTORE_ASK = Text(
+    "用 {path} 替换数据库 {database}？备份之后发生的事将不在其中",
+    "put {path} in the place of the database {database}? What happened after the back-up will not be in it",
+)
+NOT_RESTORED = Text("没有恢复，什么也没有改", "not restored: nothing was changed")
+BACKUP_UNSOUND = Text(
+    "备份 {path} 有问题，没有恢复；换一个备份，或加 --force",
+    "something is wrong with the back-up {path}: not restored. Take another one, or add --force",
+)
+RESTORED = Text(
+    "已从 {path} 恢复：{alarms} 个警报，{open} 个未结束，启动中继后继续进行",
+    "restored from {path}: {alarms} alarms, {open} of them open, which continue when the relay starts",
+)
+KEPT_BEFORE = Text("原来的数据保存在 {path}", "what was there before is kept in {path}")
+COL_PERIOD = Text("保存期限", "kept for")
+COL_BEFORE = Text("早于", "older than")
+COL_OLD = Text("将删除", "to delete")
+COL_STAYING = Text("保留", "staying")
+DAYS = Text("{days} 天", "{days} days")
+FORGOTTEN = Text(
+    "已删除过期记录；空出的地方由数据库自己再用，文件不会变小",
+    "deleted: the database uses the room again by itself, its file does not shrink",
+)

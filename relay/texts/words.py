@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from doorbell.wire import AlarmKind
 from relay.core.alarm import AlarmStage, HelperState, NoteType, Outcome
 from relay.core.journal import LineType
+from relay.retention import Kept
 from relay.texts.language import Language, Text
+from relay.verdict import Fault
 
 KINDS: Mapping[AlarmKind, Text] = {
     AlarmKind.HELP: Text("求助", "help"),
@@ -66,6 +68,27 @@ LINES: Mapping[NoteType | LineType, Text] = {
     LineType.EARLY: Text("早到的回答", "early answer"),
     LineType.DEVICE_ONLINE: Text("设备上线", "device online"),
     LineType.DEVICE_OFFLINE: Text("设备离线", "device offline"),
+}
+FAULTS: Mapping[Fault, Text] = {
+    Fault.DAMAGED: Text("数据库文件损坏", "the database file is damaged"),
+    Fault.NOT_DURABLE: Text(
+        "服务器设置不保证落盘，断电会丢失已确认的按铃", "the server may lose confirmed presses when its power fails"
+    ),
+    Fault.NOT_APPEND_ONLY: Text("日志不再受保护，可以被改写", "nothing protects the journal from being changed"),
+    Fault.SCHEMA: Text("数据库里缺少这一项", "missing from the database"),
+    Fault.NO_ALARM: Text("日志里有，警报表里没有", "the journal tells of it, but the alarm is not there"),
+    Fault.NO_JOURNAL: Text("警报表里有，日志里没有", "the alarm is there, but the journal does not tell of it"),
+    Fault.UNREADABLE: Text("内容无法读懂", "what is written there cannot be read"),
+    Fault.DIFFERENT: Text("警报与日志不一致", "the alarm is not as the journal tells it"),
+    Fault.COLUMNS: Text("检索用的列与警报内容不符", "what it is searched by is not what it says"),
+    Fault.NO_DEADLINE: Text("警报未结束，却没有下一期限", "open, but without a deadline: nothing will wake it"),
+}
+
+KEPT: Mapping[Kept, Text] = {
+    Kept.ALARMS: Text("已结束的警报及其日志", "closed alarms with their journal"),
+    Kept.LINES: Text("其他日志", "other lines of the journal"),
+    Kept.EVENTS: Text("设备发来的事件", "events of devices"),
+    Kept.REJECTED: Text("不能使用的消息", "rejected messages"),
 }
 
 _LINES_BY_NAME = {kind.value: text for kind, text in LINES.items()}

@@ -1,0 +1,174 @@
+"""``doorbell-relay store``: is the database sound, copy it, put a copy back, forget what is old."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from doorbell.wire import format_time
+from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Setting, enter, make_folder
+from relay.commands.showing import local_time
+from relay.retention import Kept
+from relay.texts import Text
+from relay.texts import commands as say
+from relay.texts.words import FAULTS, KEPT
+from relay.verdict import Finding, Verdict
+
+UNSOUND = 1
+"""The exit code of ``verify`` and ``backup`` when something is wrong with what is in the database."""
+MAX_SHOWN = 50
+
+app = typer.Typer(help=say.STORE.en, no_args_is_help=True)
+
+
+@app.command(help=say.STORE_VERIFY.en, epilog=f"{say.STORE_VERIFY_EXITS.en}\n\ndoorbell-relay store verify")
+def verify(context: typer.Context, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    setting = enter(context, config)
+    with setting.store() as store, _counting(setting, say.COMPARING) as count:
+        verdict = store.verify(count)
+    if as_json:
+        findings = [{"fault": f.fault.value, "subject": f.subject, "detail": f.detail} for f in verdict.findings]
+        told = {"alarms": verdict.alarms, "open": verdict.open_alarms, "lines": verdict.lines, "findings": findings}
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        _tell(setting, verdict)
+    if verdict.findings:
+        raise typer.Exit(UNSOUND)
+
+
+@app.command(help=say.STORE_BACKUP.en, epilog="doorbell-relay store backup /var/backups/love-doorbell/")
+def backup(
+    context: typer.Context,
+    target: Annotated[Path, typer.Argument(help=say.BACKUP_FILE.en, metavar="FILE")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    force: Annotated[bool, typer.Option("--force", help=say.FORCE.en)] = False,
+) -> None:
+    from relay.adapters.store_copies import back_up  # noqa: PLC0415 - of no use to the other commands
+
+    setting = enter(context, config)
+    path = target / f"relay-{_stamp()}.sqlite3" if target.is_dir() else target
+    if path.exists() and not force:
+        raise setting.refuse(say.FILE_EXISTS, path=path)
+    with setting.store() as store, setting.err.status(setting.say(say.COPYING)):
+        verdict = back_up(store, path)
+    size = path.stat().st_size / 1_000_000
+    setting.out.print(
+        setting.say(say.BACKED_UP, path=path, size=f"{size:.1f}", alarms=verdict.alarms, open=verdict.open_alarms),
+        soft_wrap=True,
+    )
+    if verdict.findings:
+        _tell(setting, verdict)
+        raise typer.Exit(UNSOUND)
+
+
+@app.command(help=say.STORE_RESTORE.en, epilog="doorbell-relay store restore relay-20261125T020000Z.sqlite3")
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help=say.RESTORE_FILE.en, metavar="FILE")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help=say.YES.en)] = False,
+    force: Annotated[bool, typer.Option("--force", help=say.RESTORE_FORCE.en)] = False,
+) -> None:
+    from relay.adapters.store_copies import restore as put_back  # noqa: PLC0415 - of no use to the other commands
+
+    setting = enter(context, config)
+    if not file.is_file():
+        raise setting.refuse(say.NO_FILE, path=file)
+    if not yes and not typer.confirm(setting.say(say.RESTORE_ASK, path=file, database=setting.database)):
+        setting.out.print(setting.say(say.NOT_RESTORED))
+        raise typer.Exit(1)
+    make_folder(setting.database)
+
+    def refuse(verdict: Verdict) -> None:
+        if verdict.findings:
+            _tell(setting, verdict)
+            if not force:
+                raise setting.refuse(say.BACKUP_UNSOUND, path=file)
+
+    base = setting.beside_the_database
+    kept = base.with_name(f"{base.name}-before-restore-{_stamp()}.sqlite3")
+    done = put_back(setting.database, file, kept, refuse)
+    setting.out.print(
+        setting.say(say.RESTORED, path=file, alarms=done.verdict.alarms, open=done.verdict.open_alarms), soft_wrap=True
+    )
+    if done.kept is not None:
+        setting.out.print(setting.say(say.KEPT_BEFORE, path=done.kept), soft_wrap=True)
+
+
+@app.command(help=say.STORE_RETAIN.en, epilog="doorbell-relay store retain --dry-run")
+def retain(
+    context: typer.Context,
+    config: ConfigOption = DEFAULT_CONFIG,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=say.DRY_RUN.en)] = False,
+    as_json: JsonOption = False,
+) -> None:
+    setting = enter(context, config)
+    now, periods = datetime.now(UTC), setting.settings.retention
+    before = {kind: now - timedelta(days=periods.days(kind)) for kind in Kept}
+    with setting.store() as store:
+        found = store.count_old(before)
+        gone = dict.fromkeys(Kept, 0)
+        if not dry_run:
+            with _counting(setting, say.FORGETTING) as count:
+                gone = store.forget_old(before, count)
+    if as_json:
+        told = {
+            kind.value: {
+                "before": format_time(one.before),
+                "old": one.going,
+                "staying": one.staying,
+                "gone": gone[kind],
+            }
+            for kind, one in found.items()
+        }
+        typer.echo(json.dumps(told, indent=2))
+        return
+    table = Table()
+    for column in (say.WHAT, say.COL_PERIOD, say.COL_BEFORE, say.COL_OLD if dry_run else say.REMOVED, say.COL_STAYING):
+        table.add_column(setting.say(column), justify="left" if column in (say.WHAT, say.COL_BEFORE) else "right")
+    for kind, one in found.items():
+        days = setting.say(say.DAYS, days=periods.days(kind))
+        going = one.going if dry_run else gone[kind]
+        table.add_row(setting.say(KEPT[kind]), days, local_time(one.before), str(going), str(one.staying))
+    setting.out.print(table)
+    setting.out.print(setting.say(say.DRY_RUN_DONE if dry_run else say.FORGOTTEN), soft_wrap=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+@contextmanager
+def _counting(setting: Setting, text: Text) -> Iterator[Callable[[int], None]]:
+    """Say on a terminal how far it has come."""
+    with setting.err.status(setting.say(text, count=0)) as status:
+        yield lambda count: status.update(setting.say(text, count=count))
+
+
+def _tell(setting: Setting, verdict: Verdict) -> None:
+    if not verdict.findings:
+        told = setting.say(say.SOUND, alarms=verdict.alarms, open=verdict.open_alarms, lines=verdict.lines)
+        setting.out.print(told, soft_wrap=True)
+        return
+    counts = Counter(finding.fault for finding in verdict.findings)
+    for finding in verdict.findings[:MAX_SHOWN]:
+        setting.out.print(_line(setting, finding), style="red", soft_wrap=True)
+    if len(verdict.findings) > MAX_SHOWN:
+        setting.out.print(setting.say(say.MORE_FINDINGS, count=len(verdict.findings) - MAX_SHOWN))
+    setting.out.print(setting.say(say.UNSOUND, count=counts.total(), alarms=verdict.alarms), soft_wrap=True)
+
+
+def _line(setting: Setting, finding: Finding) -> str:
+    detail = f" ({finding.detail})" if finding.detail else ""
+    return f"{finding.subject}: {setting.say(FAULTS[finding.fault])}{detail}"
