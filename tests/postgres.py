@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import cached_property
 from itertools import count
@@ -30,6 +30,7 @@ from relay.database import PostgresPlace, parse_place
 
 SUPERUSER = "postgres"
 START_S = 30
+RELOADS = 2_000
 _CONFIG = """
 unix_socket_directories = '{folder}'
 listen_addresses = '127.0.0.1'
@@ -103,9 +104,31 @@ class PostgresServer:
         """Stop: ``fast`` ends every session at once, ``immediate`` is as if the machine had lost its power."""
         self._control("stop", "--wait", "--mode", mode)
 
-    def reload(self) -> None:
-        """Read the settings anew."""
+    @contextmanager
+    def configured(self, **settings: str) -> Iterator[None]:
+        """The server with other settings, of those that need no restart."""
+        former = {name: self.show(name) for name in settings}
+        try:
+            self._configure(settings, "ALTER SYSTEM SET {} = {!r}")
+            yield
+        finally:
+            self._configure(former, "ALTER SYSTEM RESET {}")
+
+    def _configure(self, settings: Mapping[str, str], statement: str) -> None:
+        with self.connect("postgres") as connection:
+            for name, value in settings.items():
+                connection.execute(statement.format(name, value).encode())
         self._control("reload")
+        for _ in range(RELOADS):  # a signal: the server comes to it soon, and each look is a new session
+            if all(self.show(name) == value for name, value in settings.items()):
+                return
+        raise TimeoutError(f"the server did not take {settings}")
+
+    def show(self, name: str) -> str:
+        """A setting as a new session finds it."""
+        with self.connect("postgres") as connection:
+            (value,) = connection.execute(f"SHOW {name}".encode()).fetchone() or ("",)
+        return str(value)
 
     def _control(self, *words: str) -> None:
         command = [str(binaries() / "pg_ctl"), "--silent", "--timeout", str(START_S), "-D", str(self._data), *words]
@@ -140,6 +163,15 @@ class PostgresServer:
         """The URL of a new database with our tables."""
         return self.url(self.database(self.template))
 
+    def give(self, name: str, content: bytes) -> Path:
+        """A file that only the server can read."""
+        path = self.folder / name
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if self._account:
+            os.chown(path, self._account["user"], self._account["group"])
+        return path
+
     def url(self, name: str) -> str:
         """By the socket, without a password."""
         return f"postgresql://{SUPERUSER}@/{name}?host={self.folder}&port={self.port}"
@@ -160,11 +192,6 @@ class PostgresServer:
         """What a superuser sees from outside."""
         with self.connect("postgres") as connection:
             return connection.execute(question.encode(), values).fetchall()
-
-    def ask_once(self, statement: str) -> None:
-        """A statement without an answer."""
-        with self.connect("postgres") as connection:
-            connection.execute(statement.encode())
 
     def end_sessions(self, name: str) -> int:
         """End sessions in a database, as a restart or a network that breaks does; returns how many."""

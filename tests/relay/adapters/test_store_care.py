@@ -212,14 +212,9 @@ def test_a_journal_that_nothing_protects_is_found(store: SqlStore, kind: str) ->
 
 
 def test_a_server_that_may_lose_what_it_has_confirmed_is_found(postgres: PostgresServer) -> None:
-    with closing(SqlStore.open(postgres.ready())) as store:
-        try:
-            postgres.ask_once("ALTER SYSTEM SET full_page_writes = off")
-            postgres.reload()
-            found = [(f.fault, f.subject, f.detail) for f in store.verify().findings]
-        finally:
-            postgres.ask_once("ALTER SYSTEM RESET full_page_writes")
-            postgres.reload()
+    url = postgres.ready()
+    with postgres.configured(full_page_writes="off"), closing(SqlStore.open(url)) as store:
+        found = [(finding.fault, finding.subject, finding.detail) for finding in store.verify().findings]
     assert found == [(Fault.NOT_DURABLE, "full_page_writes", "off")]
 
 

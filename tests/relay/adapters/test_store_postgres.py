@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import trustme
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import event
@@ -19,6 +20,7 @@ from relay.adapters.store import SqlStore
 from relay.adapters.store_schema import metadata
 from relay.core.alarm import NoteType
 from relay.core.register import Register
+from relay.database import PostgresPlace
 from relay.ports import Batch, EventRow, NoticeRow, RejectedRow, StoreError
 from tests.postgres import Cut, Cutter, PostgresServer
 from tests.relay.committing import kill_in_mid_commit
@@ -379,3 +381,47 @@ def test_a_pgpass_file_will_do(
     monkeypatch.setenv("PGPASSFILE", str(passfile))
     with closing(SqlStore.open(replace(postgres.place_by_password(name, passfile), password_file=None))) as store:
         assert store.poll() == (0, [])
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def with_tls(postgres: PostgresServer, authority: trustme.CA) -> Iterator[PostgresServer]:
+    """The server with a certificate for 127.0.0.1."""
+    issued = authority.issue_cert("127.0.0.1")
+    key = postgres.give("server.key", issued.private_key_pem.bytes())
+    chain = postgres.give("server.pem", b"".join(part.bytes() for part in issued.cert_chain_pems))
+    with postgres.configured(ssl_cert_file=str(chain), ssl_key_file=str(key)), postgres.configured(ssl="on"):
+        yield postgres
+
+
+def trusting(place: PostgresPlace, authority: trustme.CA, folder: Path, host: str = "127.0.0.1") -> PostgresPlace:
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    return replace(place, ca=folder / "ca.pem", hosts=((host, place.hosts[0][1]),))
+
+
+def test_a_server_is_known_by_its_certificate(
+    with_tls: PostgresServer, authority: trustme.CA, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text(with_tls.password)
+    place = with_tls.place_by_password(name, tmp_path / "password")
+    with closing(SqlStore.open(trusting(place, authority, tmp_path))) as store, store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").scalar() is True
+    with pytest.raises(StoreError, match="certificate"):  # in another name than the one that was asked for
+        SqlStore.open(trusting(place, authority, tmp_path, host="localhost"))
+    with pytest.raises(StoreError, match="certificate"):
+        SqlStore.open(trusting(place, trustme.CA(), tmp_path))
+
+
+def test_a_server_that_offers_no_tls_is_told_nothing(
+    postgres: PostgresServer, authority: trustme.CA, name: str, tmp_path: Path
+) -> None:
+    """Whoever answers in the server's place must not get the password in clear text."""
+    (tmp_path / "password").write_text(postgres.password)
+    place = postgres.place_by_password(name, tmp_path / "password")
+    SqlStore.open(place).close()
+    with pytest.raises(StoreError, match="SSL"):
+        SqlStore.open(trusting(place, authority, tmp_path))
