@@ -233,8 +233,8 @@ class Cutter:
         """The same database, through here."""
         return f"postgresql://{SUPERUSER}@/{self._name}?host={self._folder}"
 
-    def cut_at(self, cut: Cut) -> None:
-        """Break the next connection that comes to this point."""
+    def cut_at(self, cut: Cut | None) -> None:
+        """Break the next connection that comes to this point; None: none of them."""
         self._cut = cut
 
     def __enter__(self) -> Self:

@@ -122,7 +122,7 @@ class PostgresDatabase:
         """Open the session that writes, which holds the relay's lock for as long as it lives."""
         session = WritingSession(self.engine, self._hot, str(self._place))
         with self.errors():
-            session.open()
+            session.open(self._busy_s)
         self._session = session
 
     @contextmanager

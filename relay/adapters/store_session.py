@@ -35,6 +35,9 @@ END_MS = 2_000
 _END = text(
     "SELECT pg_terminate_backend(pid, :wait) FROM pg_stat_activity WHERE pid = :pid AND backend_start = :since"
 )  # a number alone may by now be another session's
+PAUSE_S = 0.1
+"""Between two looks whether the lock is free, at the start."""
+_PAUSE = text("SELECT pg_sleep(:pause)")
 _HAS_META = text("SELECT to_regclass('meta') IS NOT NULL")
 _MARK = text("SELECT value FROM meta WHERE key = 'last_batch'")
 _HOLDER = text(
@@ -64,9 +67,9 @@ class WritingSession:
         self._done: Batch | None = None
         """A batch that was in doubt, and is committed."""
 
-    def open(self) -> None:
-        """Connect and take the lock. Raises ``SetupError`` if another relay has it."""
-        if not self._connect():
+    def open(self, wait_s: float) -> None:
+        """Connect and take the lock. Raises ``SetupError`` if another relay has it for longer than ``wait_s``."""
+        if not self._connect_within(wait_s):
             raise SetupError(
                 f"another relay ({self._holder()}) owns the database {self._place}: stop it first, "
                 "or give this one a database of its own"
@@ -114,6 +117,15 @@ class WritingSession:
             )
         assert self._connection is not None  # noqa: S101 - for mypy: _connect has made it
         return self._connection
+
+    def _connect_within(self, wait_s: float) -> bool:
+        """The relay of before may have ended a moment ago, and the server not know it yet."""
+        for _ in range(int(wait_s / PAUSE_S)):
+            if self._connect():
+                return True
+            with self._engine.connect() as connection:
+                connection.execute(_PAUSE, {"pause": PAUSE_S})
+        return self._connect()
 
     def _connect(self) -> bool:
         """A new session with the lock; False if another one has it."""
