@@ -519,6 +519,12 @@ def test_a_command_that_is_done_goes_with_its_alarm(store: SqlStore) -> None:
     assert [command.alarm for command in store.poll()[1]] == [uid(1)]
 
 
+def test_the_lines_of_an_alarm_that_somebody_removed_are_kept_as_evidence(store: SqlStore) -> None:
+    change(store, "DELETE FROM alarm WHERE id = :id", id=uid(2))
+    assert store.forget_old({Kept.LINES: LATER}) == {Kept.LINES: 1}
+    assert [(finding.fault, finding.subject) for finding in store.verify().findings] == [(Fault.NO_ALARM, uid(2))]
+
+
 def test_the_journal_is_append_only_again_afterwards(store: SqlStore) -> None:
     store.forget_old(of_all(LATER))
     before = list(store.journal())
