@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -19,6 +20,7 @@ from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_migrate import migrate
 from relay.adapters.store_session import LOCK_CLASS, MIGRATING, RELAY, WritingSession
 from relay.adapters.store_sqlite import SqliteDatabase
+from relay.adapters.store_verify import unsafe_settings
 from relay.database import PostgresPlace
 from relay.ports import Batch, StoreError
 
@@ -49,6 +51,9 @@ _RETRYABLE_STATES = frozenset({"25006", "25P03", "25P04", "55006", "55P03"})
 """Read-only (a standby that is not yet the primary), timed out in a transaction, in use, a lock that is not free."""
 _GONE_STATES = frozenset({"57P04"})
 """The database was dropped: no wait brings it back."""
+
+
+_log = structlog.get_logger("relay")
 
 
 class PostgresDatabase:
@@ -124,6 +129,9 @@ class PostgresDatabase:
         with self.errors():
             session.open(self._busy_s)
         self._session = session
+        with self.errors(), self.reader.begin() as connection:
+            for name, value in unsafe_settings(connection):
+                _log.warning("store.not_durable", setting=name, value=value)
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:

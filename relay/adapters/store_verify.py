@@ -72,11 +72,15 @@ def _damages(connection: Connection) -> Iterator[Finding]:
         yield Finding(Fault.DAMAGED, "integrity_check", str(error.orig))
 
 
+def unsafe_settings(connection: Connection) -> list[tuple[str, str]]:
+    """PostgreSQL's settings that let it lose what it has confirmed, with their values."""
+    values = [(name, str(connection.execute(text(f"SHOW {name}")).scalar_one())) for name in _DURABLE]
+    return [(name, value) for name, value in values if value != "on"]
+
+
 def _promises(connection: Connection) -> Iterator[Finding]:
-    for name in _DURABLE:
-        value = connection.execute(text(f"SHOW {name}")).scalar_one()
-        if value != "on":
-            yield Finding(Fault.NOT_DURABLE, name, value)
+    for name, value in unsafe_settings(connection):
+        yield Finding(Fault.NOT_DURABLE, name, value)
 
 
 def _schema(connection: Connection) -> Iterator[Finding]:

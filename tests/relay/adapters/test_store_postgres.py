@@ -173,6 +173,17 @@ def test_a_commit_waits_for_the_disk_whatever_the_servers_default(postgres: Post
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
 
 
+def test_a_relay_on_a_server_that_may_lose_what_it_confirms_says_so(
+    postgres: PostgresServer, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with postgres.configured(full_page_writes="off"):
+        SqlStore.open(postgres.url(name), exclusive=True).close()
+    assert "event=store.not_durable" in (told := capsys.readouterr().out)
+    assert "setting=full_page_writes value=off" in told
+    SqlStore.open(postgres.url(name), exclusive=True).close()
+    assert "not_durable" not in capsys.readouterr().out
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # One relay, one database
 
