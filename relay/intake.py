@@ -15,6 +15,7 @@ from doorbell.wire import (
     MAX_PAYLOAD_BYTES,
     Address,
     Channel,
+    Desired,
     Event,
     Presence,
     Reported,
@@ -37,7 +38,7 @@ class Heard:
 
     delivery: Delivery
     address: Address
-    message: Event | Reported | Presence
+    message: Event | Reported | Presence | Desired
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ def read_delivery(topics: Topics, delivery: Delivery) -> Heard | Unusable:
                 return Heard(delivery, address, decode(Reported, delivery.payload))
             case Channel.ONLINE:
                 return Heard(delivery, address, decode_presence(delivery.payload))
+            case Channel.DESIRED:
+                return Heard(delivery, address, decode(Desired, delivery.payload))
             case _:
                 return Unusable(delivery, "not_for_relay", address.channel.value)
     except PeerError as error:

@@ -56,15 +56,28 @@ between the two keeps relays that all lost the broker from handing their communi
 
 
 class LeaseDesk:
-    """``tend`` as often as the loop turns; it does something once a beat."""
+    """``tend`` as often as the loop turns; it does something once a beat.
+
+    ``say``, ``silent_ms``: asked with the monotonic time, an ``Echo`` that tells whether the broker still hears us.
+    """
 
     def __init__(
-        self, store: LeaseStore, server: Server, name: str, *, times: LeaseTimes, new_run: Callable[[], str]
+        self,
+        store: LeaseStore,
+        server: Server,
+        name: str,
+        *,
+        times: LeaseTimes,
+        new_run: Callable[[], str],
+        say: Callable[[int], None] = lambda _now_ms: None,
+        silent_ms: Callable[[int], int] = lambda _now_ms: 0,
     ) -> None:
         self._store = store
         self._server = server
         self._times = times
         self._new_run = new_run
+        self._say = say
+        self._silent_ms = silent_ms
         self._me = Member(name, new_run())
         self._joined = False
         self._view = LeaseView()
@@ -85,6 +98,7 @@ class LeaseDesk:
         if self._server.monotonic_ms() < self._next_ms:
             return
         self._next_ms = self._server.monotonic_ms() + self._times.beat_ms
+        self._say(self._server.monotonic_ms())
         try:
             self._beat()
         except StoreError as error:
@@ -128,7 +142,8 @@ class LeaseDesk:
         self._follow(plan, table)
 
     def _standing(self, patience_ms: int) -> Member:
-        return Member(self._me.name, self._me.run, ready=self._server.hears(patience_ms))
+        hears = self._server.hears(patience_ms) and self._silent_ms(self._server.monotonic_ms()) < patience_ms
+        return Member(self._me.name, self._me.run, ready=hears)
 
     def _is_mine(self, table: LeaseTable) -> bool:
         """Whether our row still is; if not, everything that we held is somebody else's, or free."""

@@ -17,7 +17,7 @@ import structlog
 
 from doorbell.errors import DoorbellBug
 from doorbell.link import Delivery, Link, LinkDied, LinkDown, LinkEvent, LinkUp
-from doorbell.wire import Event, Presence, Reported, Topics, format_time
+from doorbell.wire import Desired, Event, Presence, Reported, Topics, format_time
 from relay.book import AlarmBook
 from relay.clock_watch import ClockWatch
 from relay.core.alarm import ClosedBy, NoteType
@@ -161,6 +161,7 @@ class RelayRuntime:
         if self._link_is_up:
             self._teller.connected(turn)
         self.counts["desired.repaired"] += self._teller.repair(turn, self._watch.seen)
+        self.counts["desired.overtaken"] += self._teller.overtake(turn)
         self._teller.settle(turn, self._watch.online)
         turn.batch.fences = self._custody.fences_of(turn.batch, turn.touched, self._register)
         return turn
@@ -195,7 +196,7 @@ class RelayRuntime:
         """Say nothing of a turn: if the communities are still ours, the next sure turn says it."""
         if not turn.publish and not turn.tell:
             return
-        self.counts["turn.silent"] += 1
+        self.counts["lease.silent"] += 1
         self._log.warning("turn.silent", publications=len(turn.publish), notices=len(turn.tell))
         for device in turn.publish:
             self._teller.not_sent(device)
@@ -277,7 +278,7 @@ class RelayRuntime:
 
     def start_over(self, lost: Collection[str]) -> None:
         """A write was refused because these are lost: load the others again, and decide the same inputs anew."""
-        self.counts["write.refused"] += 1
+        self.counts["lease.refused"] += 1
         self.counts["lease.lost"] += len(lost)
         self._log.warning("write.refused", communities=sorted(lost))
         self._custody.start_over(lost, self._register)
@@ -328,6 +329,8 @@ class RelayRuntime:
                 self._apply_event(turn, heard, event, news)
             case Reported() | Presence() as message:
                 self._apply_presence(turn, heard, message)
+            case Desired() as said:
+                self._teller.overheard(turn, heard.address.device, said.rev)
 
     def _apply_event(self, turn: Turn, heard: Heard, event: Event, news: News) -> None:
         if not self._is_ours(heard.address.community):

@@ -19,6 +19,8 @@ from relay.turn import Turn
 REPAIR_FIRST_MS = 5_000
 """A device on a good line reports a new rev within a second; less would only double the traffic of a bad one."""
 REPAIR_MAX_MS = 60_000
+OVERTAKE_MS = 1_000
+"""Our own newest state comes back from the broker within this; less would say things twice under load."""
 RESENT_AT_ONCE = 1_000
 """States said again in one turn: a tenth of what the link takes before it refuses."""
 MAX_OVERTAKEN_REV = 2**52
@@ -37,6 +39,7 @@ class Teller:
         self.register = register
         self._twins: dict[str, Twin] = {}
         self._repairs = Wakeups()
+        self._overtaken = Wakeups()
         self._unsent: set[str] = set()
         self.adopt(twins)
 
@@ -50,6 +53,7 @@ class Teller:
         for device_id in devices:
             self._twins.pop(device_id, None)
             self._repairs.clear(device_id)
+            self._overtaken.clear(device_id)
             self._unsent.discard(device_id)
 
     def settle(self, turn: Turn, online: Container[str]) -> None:
@@ -145,6 +149,25 @@ class Teller:
             repaired += 1
         return repaired
 
+    def overheard(self, turn: Turn, device_id: str, rev: int) -> None:
+        """The broker shows a state of a device: ours, or one that a relay has said which holds its community no more.
+
+        An older one is said over, unless it was only our own that is still on its way behind it.
+        """
+        twin = self._twins.get(device_id)
+        if twin is None or rev >= twin.rev:
+            self._overtaken.clear(device_id)
+        elif device_id in self.register.devices:
+            self._overtaken.set(device_id, turn.mono_ms + OVERTAKE_MS)
+
+    def overtake(self, turn: Turn) -> int:
+        """Publish again what was overtaken at the broker. Returns how many."""
+        due = [device for device in self._overtaken.pop_due(turn.mono_ms) if device in self.register.devices]
+        for device_id in due:
+            self._publish(turn, device_id, self._twins[device_id])
+        return len(due)
+
     def next_ms(self) -> int | None:
         """When the next repair is due."""
-        return self._repairs.next_ms()
+        due = (self._repairs.next_ms(), self._overtaken.next_ms())
+        return min((at_ms for at_ms in due if at_ms is not None), default=None)

@@ -128,7 +128,7 @@ def test_a_refused_turn_is_decided_anew_and_the_answer_in_it_is_not_lost(posts: 
         posts["one"].inbox.append(answer)
         posts["one"].live()
     assert [line["event"] for line in logs if line["event"] == "write.refused"] == ["write.refused"]
-    assert posts["one"].relay.counts["write.refused"] == 1
+    assert posts["one"].relay.counts["lease.refused"] == 1
     assert posts["two"].panel() == ("accepted", "彭小平")
     assert C not in posts["one"].held
 
@@ -166,6 +166,35 @@ def test_what_was_committed_but_not_yet_said_is_said_by_the_next_holder_alone(po
     assert posts["one"].wrote() == []
     assert posts["two"].panel() == ("received", None)
     assert posts["two"].rings(PENG) == [(uid(1), "ringing")]
+
+
+def desired(posts: Posts, device: str, rev: int) -> Any:
+    return posts["one"].delivery("desired", f'{{"rev": {rev}}}', device=device)
+
+
+def test_a_late_word_of_a_relay_that_was_stopped_is_said_over_at_the_broker(posts: Posts) -> None:
+    """It had left its process before the stop, and comes after the new holder's: a device that starts shows it."""
+    press(posts)
+    posts["one"].paused = True
+    posts.run(FAILOVER_MS)
+    posts["two"].wrote()
+    posts.hear(desired(posts, PENG, posts["two"].rev(PENG) - 1))
+    posts.run(999)
+    assert posts["two"].wrote() == []
+    posts.run(1)
+    assert posts["two"].wrote() == [PENG]
+    assert posts["two"].relay.counts["desired.overtaken"] == 1
+
+
+def test_ones_own_words_come_back_in_their_order_and_are_not_repeated(posts: Posts) -> None:
+    press(posts)
+    posts["one"].wrote()
+    newest = posts["one"].rev(PANEL)
+    posts.hear(desired(posts, PANEL, newest - 1))
+    posts.hear(desired(posts, PANEL, newest))
+    posts.hear(desired(posts, "nobody", 3), desired(posts, "bell-far", 0))
+    posts.run(3_000)
+    assert posts["one"].wrote() == []
 
 
 def test_a_commit_that_took_long_but_lost_nothing_is_said_a_beat_later(posts: Posts) -> None:
