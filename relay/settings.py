@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, model_validat
 
 from doorbell.logs import LogFormat, LogLevel
 from doorbell.settings import FilePathSetting, MqttSettings, Settings, load_settings, parse_settings, read_table
+from relay.core.lease import LeaseTimes
 from relay.database import Place, is_url, parse_place
 from relay.retention import Kept
 from relay.texts import Language
@@ -84,6 +85,26 @@ class RetentionSettings(Settings):
                 return self.rejected_days
 
 
+class LeaseSettings(Settings):
+    """How fast communities move between the relays of one PostgreSQL database. The same for all of them."""
+
+    beat_s: float = Field(default=1.0, ge=0.1, le=10)
+    """How often a relay says that it lives, and looks what the others do."""
+    expire_s: float = Field(default=6.0, ge=1, le=60)
+    """After so long without a beat a relay is dead to the others: they serve its communities."""
+    margin_s: float = Field(default=1.5, gt=0, le=10)
+    """So much earlier it falls silent by itself."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        self.times()
+        return self
+
+    def times(self) -> LeaseTimes:
+        """For the core, in milliseconds. Raises ``ValueError`` for what cannot work."""
+        return LeaseTimes(round(self.beat_s * 1000), round(self.expire_s * 1000), round(self.margin_s * 1000))
+
+
 class RelaySettings(Settings):
     """One relay. Paths are relative to the settings file."""
 
@@ -99,6 +120,7 @@ class RelaySettings(Settings):
     mqtt: MqttSettings = MqttSettings()
     logs: LogSettings = LogSettings()
     status: StatusSettings = StatusSettings()
+    leases: LeaseSettings = LeaseSettings()
 
     @model_validator(mode="after")
     def _database_is_reachable(self) -> Self:

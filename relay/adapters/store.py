@@ -57,20 +57,23 @@ class SqlStore:
     for another process's transaction. Use ``open``; the bare constructor touches nothing.
     """
 
-    def __init__(self, target: Place | str, *, busy_s: float = BUSY_S) -> None:
-        self._database = open_database(target, busy_s)
+    def __init__(self, target: Place | str, *, busy_s: float = BUSY_S, name: str | None = None) -> None:
+        self._database = open_database(target, busy_s, name)
         self._engine, self._reader = self._database.engine, self._database.reader
         self._errors = self._database.errors
         self._hot = HotStatements(self._engine.dialect)
 
     @classmethod
-    def open(cls, target: Place | str, *, exclusive: bool = False, busy_s: float = BUSY_S) -> Self:
+    def open(
+        cls, target: Place | str, *, exclusive: bool = False, busy_s: float = BUSY_S, name: str | None = None
+    ) -> Self:
         """Open a database, making or upgrading it where needed.
 
-        ``exclusive``: as the relay that owns it, until ``close`` or the end of the process. Raises ``SetupError`` when
+        ``exclusive``: as the relay that owns it, until ``close`` or the end of the process; with a ``name`` (and on
+        PostgreSQL) as one of several relays, each with another name and with leases. Raises ``SetupError`` when
         another relay owns it, when a newer release has made it, or when it cannot be made; ``StoreError`` for the rest.
         """
-        store = cls(target, busy_s=busy_s)
+        store = cls(target, busy_s=busy_s, name=name)
         try:
             store._database.prepare()
             if exclusive:

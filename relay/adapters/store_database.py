@@ -39,7 +39,10 @@ class Database(Protocol):
         ...
 
     def own(self) -> None:
-        """Become the relay of this database until ``close`` or the end of the process; ``SetupError`` if one is."""
+        """Become the relay of this database, or the one of its name, until ``close`` or the end of the process.
+
+        ``SetupError`` if one is.
+        """
         ...
 
     def migrating(self) -> AbstractContextManager[Connection]:
@@ -67,8 +70,11 @@ class Database(Protocol):
         ...
 
 
-def open_database(target: Place | str, busy_s: float) -> Database:
-    """The database that a setting names; no I/O yet. ``busy_s``: how long to wait for somebody else's lock."""
+def open_database(target: Place | str, busy_s: float, name: str | None = None) -> Database:
+    """The database that a setting names; no I/O yet. ``busy_s``: how long to wait for somebody else's lock.
+
+    ``name``: of one relay of several. On SQLite there is but one, whatever its name.
+    """
     if isinstance(target, str):
         try:
             target = parse_place(target) if is_url(target) else Path(target)
@@ -80,4 +86,4 @@ def open_database(target: Place | str, busy_s: float) -> Database:
         from relay.adapters.store_postgres import PostgresDatabase  # noqa: PLC0415 - an extra; and 0.1 s of importing
     except ImportError:
         raise SetupError("PostgreSQL needs the package psycopg: pip install 'love-doorbell[postgresql]'") from None
-    return PostgresDatabase(target, busy_s)
+    return PostgresDatabase(target, busy_s, name)

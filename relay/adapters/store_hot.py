@@ -7,7 +7,8 @@ own dialect of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, text, update
@@ -73,9 +74,26 @@ class HotStatements:
             delete(schema.rejected).where(schema.rejected.c.id <= kept).compile(dialect=dialect)
         )
 
-    def write(self, connection: Connection, batch: Batch) -> None:
-        """Write a batch into the transaction that is open. Raises ``LeaseLostError`` before anything is written."""
+    def write(
+        self,
+        connection: Connection,
+        batch: Batch,
+        *,
+        together: Callable[[], AbstractContextManager[object]] = nullcontext,
+        mark: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write a batch into the transaction that is open. Raises ``LeaseLostError`` before anything is written.
+
+        ``together``: the statements run within it, for a driver that can send them all at once. ``mark``: goes into
+        ``meta`` with them.
+        """
         check_fences(connection, batch.fences)
+        with together():
+            self._write(connection, batch)
+            if mark:
+                self.write_meta(connection, mark)
+
+    def _write(self, connection: Connection, batch: Batch) -> None:
         texts = AlarmTexts()
         cursor = connection.connection.cursor()
         try:

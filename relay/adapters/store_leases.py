@@ -23,6 +23,9 @@ TAKE_WAIT_MS = 1_000
 """How long a taker waits for a write that is under way. A holder that is stopped in the middle of one is not waited
 for: burying it has ended its sessions."""
 
+APPLICATION = "doorbell-relay"
+"""What PostgreSQL shows of a session of ours, and by what it can be found."""
+
 _lease, _member = schema.lease, schema.member
 _ALIVE = exists().where(_member.c.run == _lease.c.holder)
 _TAKE = (
@@ -41,6 +44,17 @@ _GIVE = (
     )
     .values(holder=None)
 )
+
+
+_END_SESSIONS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE application_name = :application AND datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+def application_of(name: str) -> str:
+    """What PostgreSQL shows of the sessions of a relay; 63 bytes at the most, as its client id at the broker."""
+    return f"relay-{name}"
 
 
 def check_fences(connection: Connection, fences: Mapping[str, int]) -> None:
@@ -109,11 +123,16 @@ class SqlLeases:
             connection.execute(_GIVE, rows)
 
     def bury(self, dead: Sequence[Member]) -> None:
-        """Remove the rows of members that have not beaten since, so that what they hold can be taken."""
+        """Remove the rows of members that have not beaten since, so that what they hold can be taken.
+
+        PostgreSQL ends their sessions: one that was stopped in mid-transaction has the rows of its leases locked.
+        """
         with self._errors(), self._engine.begin() as connection:
             for member in dead:
                 row = and_(_member.c.name == member.name, _member.c.run == member.run, _member.c.beat == member.beat)
-                connection.execute(delete(_member).where(row))
+                gone = connection.execute(delete(_member).where(row)).rowcount
+                if gone and connection.dialect.name == "postgresql":
+                    connection.execute(_END_SESSIONS, {"application": application_of(member.name)})
 
     def leave(self, me: Member) -> None:
         """Let go of everything, and be gone."""

@@ -17,6 +17,7 @@ from doorbell.errors import SetupError
 from doorbell.settings import read_password_file
 from relay.adapters.store_backup import copy_rows
 from relay.adapters.store_hot import HotStatements
+from relay.adapters.store_leases import APPLICATION, application_of
 from relay.adapters.store_migrate import migrate
 from relay.adapters.store_session import LOCK_CLASS, MIGRATING, RELAY, WritingSession
 from relay.adapters.store_sqlite import SqliteDatabase
@@ -59,9 +60,10 @@ _log = structlog.get_logger("relay")
 class PostgresDatabase:
     """A ``relay.adapters.store_database.Database`` on a server."""
 
-    def __init__(self, place: PostgresPlace, busy_s: float) -> None:
+    def __init__(self, place: PostgresPlace, busy_s: float, name: str | None = None) -> None:
         self._place = place
         self._busy_s = busy_s
+        self._name = name
         self.engine: Engine = create_engine(
             "postgresql+psycopg://", creator=self._connect, hide_parameters=True, paramstyle="format"
         )
@@ -88,7 +90,7 @@ class PostgresDatabase:
             "sslcert": place.certificate,
             "sslkey": place.key,
             "target_session_attrs": "read-write" if len(place.hosts) > 1 else None,
-            "application_name": "doorbell-relay",
+            "application_name": APPLICATION if self._name is None else application_of(self._name),
             "client_encoding": "utf8",
             "connect_timeout": CONNECT_S,
             "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
@@ -125,7 +127,7 @@ class PostgresDatabase:
 
     def own(self) -> None:
         """Open the session that writes, which holds the relay's lock for as long as it lives."""
-        session = WritingSession(self.engine, self._hot, str(self._place))
+        session = WritingSession(self.engine, self._hot, str(self._place), self._name)
         with self.errors():
             session.open(self._busy_s)
         self._session = session
@@ -138,19 +140,22 @@ class PostgresDatabase:
         """One process at a time, and none while another relay runs."""
         if self._session is not None:
             with self._session.begin() as connection:
+                self._require_no_other(connection)
                 yield connection
             return
         with self.engine.begin() as connection:
             # Two commands that find a new database empty: the second waits, and then finds nothing left to do.
             connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {MIGRATING})"))
-            free = connection.execute(text(f"SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, {RELAY})")).scalar_one()
-            if not free:
-                raise SetupError(
-                    f"the relay that runs on {self._place} is of an older release: restart it, then try again"
-                )
+            self._require_no_other(connection)
             # What is done here may pause for longer than a relay's own transactions ever do.
             connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             yield connection
+
+    def _require_no_other(self, connection: Connection) -> None:
+        """A session that shares the relays' lock gets it for itself alone if nobody else shares it."""
+        free = connection.execute(text(f"SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, {RELAY})")).scalar_one()
+        if not free:
+            raise SetupError(f"the relay that runs on {self._place} is of an older release: restart it, then try again")
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """By a cursor of the driver on a connection that stays open, outside of any transaction: one round trip."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 from uuid import uuid4
 
@@ -26,9 +27,14 @@ LOCK_CLASS = 0x4C44
 """The first half of the numbers of our advisory locks: "LD". They count within one database."""
 RELAY, MIGRATING = 1, 2
 """The second halves: a relay runs; somebody changes the schema."""
+NAME_CLASS = LOCK_CLASS + 1
+"""The first half of the numbers of the locks that relays of one database hold in their names."""
 MARK_KEY = "last_batch"
 
 _LOCK = text(f"SELECT pg_try_advisory_lock({LOCK_CLASS}, {RELAY})")
+_LOCK_ONE = text(
+    f"SELECT pg_try_advisory_lock_shared({LOCK_CLASS}, {RELAY}) AND pg_try_advisory_lock({NAME_CLASS}, :number)"
+)
 _SELF = text("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
 END_MS = 2_000
 """How long the session before may take to end; then the commit is tried again."""
@@ -39,7 +45,7 @@ PAUSE_S = 0.1
 """Between two looks whether the lock is free, at the start."""
 _PAUSE = text("SELECT pg_sleep(:pause)")
 _HAS_META = text("SELECT to_regclass('meta') IS NOT NULL")
-_MARK = text("SELECT value FROM meta WHERE key = 'last_batch'")
+_MARK = text("SELECT value FROM meta WHERE key = :key")
 _HOLDER = text(
     "SELECT a.pid, host(a.client_addr) AS address FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
     "WHERE l.locktype = 'advisory' AND l.granted AND l.classid = :class AND l.objid = :id "
@@ -52,13 +58,21 @@ _log = structlog.get_logger("relay")
 class WritingSession:
     """Writes batches, each exactly once however often the connection breaks. ``place`` names the database for people.
 
+    ``name``: of one relay of several, which has a lock and marks in its own name; None: no other one may run.
+
     Its methods raise what the driver raises; ``StoreError`` (retryable) while the session before has not ended.
     """
 
-    def __init__(self, engine: Engine, hot: HotStatements, place: str) -> None:
+    def __init__(self, engine: Engine, hot: HotStatements, place: str, name: str | None = None) -> None:
         self._engine = engine
         self._hot = hot
         self._place = place
+        self._name = name
+        digest = b"" if name is None else blake2b(name.encode(), digest_size=8).digest()
+        self._mark_key = MARK_KEY if name is None else f"{MARK_KEY}.{digest.hex()}"
+        self._lock_class, self._lock_number = LOCK_CLASS, RELAY
+        if name is not None:
+            self._lock_class, self._lock_number = NAME_CLASS, int.from_bytes(digest[:4], signed=True)
         self._connection: Connection | None = None
         self._former: tuple[int, datetime] | None = None
         self._mark: str | None = None
@@ -70,6 +84,11 @@ class WritingSession:
     def open(self, wait_s: float) -> None:
         """Connect and take the lock. Raises ``SetupError`` if another relay has it for longer than ``wait_s``."""
         if not self._connect_within(wait_s):
+            if self._name is not None and (holder := self._holder()) != "?":
+                raise SetupError(
+                    f"another relay ({holder}) runs under the name {self._name!r} on the database {self._place}: "
+                    "no two relays may share a name"
+                )
             raise SetupError(
                 f"another relay ({self._holder()}) owns the database {self._place}: stop it first, "
                 "or give this one a database of its own"
@@ -103,9 +122,8 @@ class WritingSession:
         self._doubtful = (batch, mark)
         with self.begin():
             driver: Any = connection.connection.driver_connection
-            with driver.pipeline():  # everything is sent at once: one round trip, and one more for the commit
-                self._hot.write(connection, batch)
-                self._hot.write_meta(connection, {MARK_KEY: mark})
+            # Everything but the check of the numbers is sent at once: one round trip, and one more for the commit.
+            self._hot.write(connection, batch, together=driver.pipeline, mark={self._mark_key: mark})
         self._mark, self._doubtful = mark, None
 
     def _connected(self) -> Connection:
@@ -135,7 +153,8 @@ class WritingSession:
                 if self._former is not None:
                     pid, since = self._former
                     connection.execute(_END, {"pid": pid, "since": since, "wait": END_MS})
-                taken = bool(connection.execute(_LOCK).scalar())
+                asked = _LOCK if self._name is None else _LOCK_ONE.bindparams(number=self._lock_number)
+                taken = bool(connection.execute(asked).scalar())
                 if taken:
                     self._take_up(connection)
         except BaseException:
@@ -143,6 +162,7 @@ class WritingSession:
             connection.close()
             raise
         if not taken:
+            connection.invalidate()  # of two locks it may have one
             connection.close()
             return False
         self._connection = connection
@@ -150,7 +170,11 @@ class WritingSession:
 
     def _take_up(self, connection: Connection) -> None:
         """Compare the mark in the database with ours: what was written since?"""
-        mark = connection.execute(_MARK).scalar() if connection.execute(_HAS_META).scalar() else None
+        mark = (
+            connection.execute(_MARK, {"key": self._mark_key}).scalar()
+            if connection.execute(_HAS_META).scalar()
+            else None
+        )
         self._done = None
         if self._former is not None and mark != self._mark:
             if self._doubtful is None or self._doubtful[1] != mark:
@@ -171,5 +195,5 @@ class WritingSession:
 
     def _holder(self) -> str:
         with self._engine.connect() as connection:
-            row = connection.execute(_HOLDER, {"class": LOCK_CLASS, "id": RELAY}).first()
+            row = connection.execute(_HOLDER, {"class": self._lock_class, "id": self._lock_number % 2**32}).first()
         return "?" if row is None else f"session {row.pid} from {row.address or 'this machine'}"

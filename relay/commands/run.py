@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
+from uuid import uuid4
 
 import structlog
 import typer
@@ -20,7 +22,11 @@ from relay.adapters.notify import WebhookNotifier
 from relay.adapters.store import SqlStore
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter, make_folder
 from relay.commands.status import open_status
+from relay.database import PostgresPlace
+from relay.echo import Echo
 from relay.figures import Figures
+from relay.held import Held
+from relay.leases import LeaseDesk
 from relay.loop import Inbox, run_loop
 from relay.ports import StoreError
 from relay.runtime import RelayRuntime
@@ -46,7 +52,8 @@ def run_relay(settings: RelaySettings) -> ExitCode:
     """Run until SIGTERM or SIGINT. Raises ``SetupError`` for what a person must repair before anything is started.
 
     The link hears every community under the prefix: one that an import adds is heard at once, and brokers limit the
-    subscriptions of a client (the embedded one to 32). Two relays at one broker need two prefixes.
+    subscriptions of a client (the embedded one to 32). Several relays at one broker share one PostgreSQL database, or
+    each has a prefix of its own.
     """
     sys.setswitchinterval(SWITCH_S)
     stop = threading.Event()
@@ -55,32 +62,54 @@ def run_relay(settings: RelaySettings) -> ExitCode:
     topics = Topics(settings.mqtt.prefix)
     with ExitStack() as started:
         try:
-            store = SqlStore.open(settings.place(), exclusive=True)
+            shared = isinstance(settings.place(), PostgresPlace)
+            store = SqlStore.open(settings.place(), exclusive=True, name=settings.name if shared else None)
             started.callback(store.close)
-            inbox = Inbox()
+            inbox, held = Inbox(), Held(everything=not shared)
             notifier = WebhookNotifier(inbox.put)
             started.callback(notifier.close)
+            echo = Echo(topics, settings.client_id, str(uuid4()), inbox.put)
             link = MqttLink(
                 settings.mqtt,
                 client_id=settings.client_id,
-                subscriptions=[(topics.all_of("+", channel), 1) for channel in _HEARD],
-                sink=inbox.put,
+                subscriptions=[
+                    *((topics.all_of("+", channel), 1) for channel in _HEARD),
+                    *([(topics.all_of("+", Channel.DESIRED), 0), (echo.topic, 0)] if shared else ()),
+                ],
+                sink=echo.take if shared else inbox.put,
                 clean_session=False,
                 presence_topic=None,
                 patient=True,
             )
             figures = Figures()
             clock, stopwatch = SystemClock(), figures.monotonic
-            runtime = RelayRuntime(store, link, notifier, clock, topics, flush=link.flush, stopwatch=stopwatch)
+            runtime = RelayRuntime(
+                store, link, notifier, clock, topics, held=held, flush=link.flush, stopwatch=stopwatch
+            )
             runtime.start()
             link.start()
             started.callback(link.stop)
+            leases = None
+            if shared:
+                leases = LeaseDesk(
+                    store.leases(),
+                    runtime,
+                    settings.name,
+                    times=settings.leases.times(),
+                    new_run=lambda: str(uuid4()),
+                    say=partial(echo.say, link),
+                    silent_ms=echo.silent_ms,
+                )
+                started.callback(leases.leave)
             if (status := open_status(settings.status, figures, runtime, link)) is not None:
                 started.callback(status.close)
             service.ready()
             started.callback(service.stopping)
             beat = _Beat(service)
-            if not run_loop(runtime, inbox, stopping=stop.is_set, links=link, alive=beat, figures=figures):
+            turned = run_loop(
+                runtime, inbox, stopping=stop.is_set, links=link, alive=beat, figures=figures, leases=leases
+            )
+            if not turned:
                 return ExitCode.BUG
         except StoreError as error:
             _log.error("store.unusable", reason=str(error), retryable=error.retryable)

@@ -157,7 +157,9 @@ def plan_leases(
     share, extra = divmod(len(communities), len(ranked))
     wants = [share + (place < extra) - counts[member.run] for place, member in enumerate(ranked)]
     mine = ranked.index(me)
-    surplus = sorted(held.keys() - set(foreign))[max(len(held) - len(foreign) + min(wants[mine], 0), 0) :]
+    surplus: list[str] = []
+    if me.ready:  # among relays that do not hear the devices yet nothing moves that somebody has
+        surplus = sorted(held.keys() - set(foreign))[max(len(held) - len(foreign) + min(wants[mine], 0), 0) :]
     free = sorted(view.free_since_ms)
     before = sum(max(want, 0) for want in wants[:mine])
     chosen = dict.fromkeys(free[before : before + max(wants[mine], 0)])

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from relay.core.lease import LeaseTimes
 from relay.held import Held
 from relay.leases import LeaseDesk
-from relay.ports import Batch, JournalRow, LeaseLostError, LeaseStore, Store
+from relay.ports import Batch, JournalRow, LeaseLostError, LeaseStore, Store, StoreError
 from tests.relay.store_contract import T0
 
 TOWN = ("east", "north", "south")
@@ -71,10 +71,23 @@ class Seat:
         self.held.drop(list(communities))
 
 
+def _commit(store: Store, batch: Batch) -> None:
+    """As the loop does it: a connection that has ended (burying ends a relay's sessions) is made anew."""
+    for _ in range(3):
+        try:
+            store.commit(batch)
+        except StoreError as error:
+            if not error.retryable:
+                raise
+        else:
+            return
+    raise AssertionError("the database does not come back")
+
+
 class LeaseMachine(RuleBasedStateMachine):
     """Subclasses say how to open the shared store."""
 
-    def open_shared(self) -> tuple[Store, LeaseStore]:
+    def open_shared(self, name: str) -> tuple[Store, LeaseStore]:
         """The shared database, by connections of one more relay."""
         raise NotImplementedError
 
@@ -85,7 +98,7 @@ class LeaseMachine(RuleBasedStateMachine):
         )
         self.now_ms = 0
         self.accepted: dict[str, list[tuple[int, str]]] = {community: [] for community in TOWN}
-        self.seats = {name: Seat(name, *self.open_shared(), self.clock) for name in NAMES}
+        self.seats = {name: Seat(name, *self.open_shared(name), self.clock) for name in NAMES}
 
     def clock(self) -> int:
         """All machines' clocks run alike; each process sees them only while it is awake."""
@@ -148,7 +161,7 @@ class LeaseMachine(RuleBasedStateMachine):
         community, fence = seat.decided.pop(0)
         batch = Batch(journal=[JournalRow(T0, community, name)], fences={community: fence})
         try:
-            seat.store.commit(batch)
+            _commit(seat.store, batch)
         except LeaseLostError as lost:
             seat.forget(lost.communities)
         else:

@@ -44,8 +44,15 @@ class Post(House):
         self.held = Held()
         self.relay = RelayRuntime(self.store, self.link, self.notifier, self.clock, self.topics, held=self.held)
         self.relay.start()
+        self.unheard_from_ms: int | None = None
+        """Since when the broker does not give back what the relay says to itself."""
         self.desk = LeaseDesk(
-            self.store.leases, self.relay, self.name, times=TIMES, new_run=lambda: f"{self.name}/{next(self.runs)}"
+            self.store.leases,
+            self.relay,
+            self.name,
+            times=TIMES,
+            new_run=lambda: f"{self.name}/{next(self.runs)}",
+            silent_ms=lambda now_ms: 0 if self.unheard_from_ms is None else now_ms - self.unheard_from_ms,
         )
 
     def turn(self, *inputs: RelayInput) -> Turn:

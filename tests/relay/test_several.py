@@ -241,6 +241,15 @@ def test_one_cut_off_from_the_broker_gives_its_communities_to_one_that_is_not(po
     assert posts["two"].panel() == ("received", None)
 
 
+def test_one_that_the_broker_does_not_answer_gives_its_communities_though_its_connection_stands(posts: Posts) -> None:
+    posts.deaf.add("one")
+    posts["one"].unheard_from_ms = posts["one"].clock.mono_ms
+    press(posts)
+    posts.run(FAILOVER_MS)
+    assert posts.holders(C) == ["two"]
+    assert posts["two"].panel() == ("received", None)
+
+
 def test_one_cut_off_from_the_database_is_overtaken_and_told_so_when_it_is_back(posts: Posts) -> None:
     press(posts)
     cut = _Cut(posts)

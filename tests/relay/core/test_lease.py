@@ -78,6 +78,12 @@ def test_one_that_does_not_hear_the_devices_gives_all_to_one_that_does() -> None
     assert plan(B, seen) == LeasePlan()
 
 
+def test_what_somebody_has_does_not_move_among_those_that_hear_nobody_yet() -> None:
+    deaf = [replace(member, ready=False) for member in (A, B)]
+    seen = table(deaf, east=A, north=A, south=A, west=A)
+    assert plan(deaf[0], seen) == LeasePlan()
+
+
 def test_with_the_broker_gone_for_all_everybody_serves_on() -> None:
     deaf = [replace(member, ready=False) for member in (A, B)]
     seen = table(deaf, east=A, north=A, south=B, west=B)
