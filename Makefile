@@ -43,7 +43,7 @@ test-fast: setup ## the everyday tests alone; ARGS="-k panel" chooses
 .PHONY: test-slow
 test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker matrix, the package in a real Debian 13
 	@$(BIN)/doorbell-sim storm --seeds $(SEEDS)
-	@$(BIN)/pytest -q -n 4 -m "slow and not virtual_pi" --ignore=tests/package $(ARGS)
+	@$(BIN)/pytest -q -n 4 --dist loadgroup -m "slow and not virtual_pi" --ignore=tests/package $(ARGS)
 	@$(BIN)/pytest -q -n 2 -m slow tests/package
 
 .PHONY: test-deps

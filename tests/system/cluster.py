@@ -1,4 +1,4 @@
-"""Three NATS servers that are one MQTT broker: sessions, retained messages and what is unacknowledged live on all three.
+"""Three NATS servers that are one MQTT broker: sessions and retained messages live on all three.
 
 As docs/several-relays.md lays it out, on one machine: each server with a folder and ports of its own.
 """

@@ -95,6 +95,16 @@ class Program:
         """End it as a power cut would."""
         self._end(signal.SIGKILL)
 
+    def pause(self) -> None:
+        """Stop it where it is (SIGSTOP): it lives, its sockets are open, and it does nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int | None:
         """End it in good order; its exit code, None if it was not started."""
         return self._end(how)
