@@ -30,9 +30,29 @@ def test_an_office_works_on_a_server(office: Office, url: str) -> None:
     store.close()
     assert OTHER[:8] in office.run("alarms", "list")[1]
     assert OTHER in office.run("journal", "--format", "jsonl")[1]
+    care_for(office, url)
     office.register.write_text(office.register.read_text(encoding="utf-8").replace("西湖", "东湖"), encoding="utf-8")
     assert office.run("register", "import", str(office.register))[0] == 0
     assert (office.folder / f"{url.split('/')[3].split('?', maxsplit=1)[0]}-register-1.toml").exists()
+
+
+def care_for(office: Office, url: str) -> None:
+    """Verify, back up, restore into a file and back into the server, and forget nothing that is young."""
+    assert office.run("store", "verify")[0] == 0
+    copy, server = office.folder / "copy.sqlite3", office.config.read_text(encoding="utf-8")
+    journal = office.run("journal", "--format", "jsonl")[1]
+    assert office.run("store", "backup", str(copy))[0] == 0
+    office.config.write_text('name = "test"\ndatabase = "moved.sqlite3"\n', encoding="utf-8")
+    assert office.run("store", "restore", str(copy), "--yes")[0] == 0
+    assert office.run("store", "verify")[0] == 0
+    assert office.run("journal", "--format", "jsonl")[1] == journal
+    office.config.write_text(server, encoding="utf-8")
+    code, out, _ = office.run("store", "restore", str(copy), "--yes")
+    (kept,) = office.folder.glob("*-before-restore-*.sqlite3")
+    assert (code, str(kept) in out) == (0, True)
+    assert office.run("store", "retain")[0] == 0
+    assert office.run("store", "verify")[0] == 0
+    assert office.run("journal", "--format", "jsonl")[1] == journal
 
 
 def test_a_server_that_is_away_is_said_so(office: Office, url: str, postgres: PostgresServer) -> None:

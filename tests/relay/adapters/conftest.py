@@ -13,7 +13,8 @@ from relay.database import Place, parse_place
 from tests.postgres import PostgresServer
 from tests.relay.care import fill
 
-KINDS = ["sqlite", "postgresql"]
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+"""The everyday tests care for a server through the commands alone: tests/relay/test_cli_postgres.py."""
 
 
 @pytest.fixture

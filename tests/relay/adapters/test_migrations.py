@@ -26,7 +26,7 @@ REVISIONS = sorted(script.revision for script in ScriptDirectory.from_config(mig
 KEPT = sorted(path.name for path in GOLDEN.glob("*.json"))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """An empty database, without any table."""
     if request.param == "sqlite":
@@ -74,6 +74,16 @@ def test_what_an_earlier_release_wrote_is_all_there(store: SqlStore, name: str) 
         rebuild(connection, read_golden(name))
     store.upgrade()
     check(store)
+
+
+def test_so_it_is_on_a_server(postgres: PostgresServer) -> None:
+    with closing(SqlStore(postgres.url(postgres.database()))) as store:
+        with store._engine.begin() as connection:
+            rebuild(connection, read_golden("0001.json"))
+        store.upgrade()
+        check(store)
+        with store._engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 @pytest.mark.parametrize("name", KEPT)

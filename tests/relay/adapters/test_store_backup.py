@@ -32,7 +32,7 @@ from tests.relay.store_contract import (
     uid,
 )
 
-KINDS = ["sqlite", "postgresql"]
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("target_kind", KINDS)

@@ -114,7 +114,7 @@ def test_a_forerunner_that_the_server_still_holds_is_ended(cutter: Cutter, relay
 _WRITING = "SELECT state FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE locktype = 'advisory' AND datname = %s"
 
 
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
+@pytest.mark.parametrize("mode", [pytest.param("fast", marks=pytest.mark.slow), "immediate"])
 def test_a_server_that_restarts_is_found_again(store: SqlStore, postgres: PostgresServer, mode: str) -> None:
     store.commit(raising(an_alarm(1)))
     store.known_events([uid(1)])
@@ -134,6 +134,7 @@ def test_a_server_that_restarts_is_found_again(store: SqlStore, postgres: Postgr
     assert set(store.load().alarms) == {uid(1), uid(2)}
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_what_was_said_to_be_committed_survives_kill_9_and_the_servers_end(url: str, postgres: PostgresServer) -> None:
     printed = kill_in_mid_commit(url)
