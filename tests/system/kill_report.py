@@ -1,4 +1,4 @@
-"""The table of the kill cases in pytest's summary, also where xdist's workers have run them."""
+"""The tables of the kill cases and of the failovers in pytest's summary, also where xdist's workers have run them."""
 
 from typing import Any
 
@@ -14,6 +14,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{'broker':<10} {'process':<8} {'moment':<22} restart    ring  deadline  presses")
         for row in sorted(rows, key=lambda row: row["broker"]):
             terminalreporter.write_line(_line(row))
+    moves = [value for report in reports for name, value in report.user_properties if name == "failover"]
+    if moves:
+        terminalreporter.section("several relays: seconds")
+        for what, number in ((what, number) for move in moves for what, number in move.items()):
+            terminalreporter.write_line(
+                f"{number:8.3f}  {what}" if isinstance(number, float) else f"{number:8d}  {what}"
+            )
 
 
 def _line(row: dict[str, Any]) -> str:
