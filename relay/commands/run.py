@@ -100,11 +100,12 @@ def run_relay(settings: RelaySettings) -> ExitCode:
                     say=partial(echo.say, link),
                     silent_ms=echo.silent_ms,
                 )
-                started.callback(leases.leave)
             if (status := open_status(settings.status, figures, runtime, link)) is not None:
                 started.callback(status.close)
             service.ready()
             started.callback(service.stopping)
+            if leases is not None:
+                started.callback(leases.leave)  # before everything else: others wait for it
             beat = _Beat(service)
             turned = run_loop(
                 runtime, inbox, stopping=stop.is_set, links=link, alive=beat, figures=figures, leases=leases
