@@ -122,7 +122,7 @@ def _boot_once(image: Path, path: Path) -> None:
     make_state_disk(state)
     with Machine(image, disk, words="fstab=no") as machine:  # a boot would wait for the state disk
         machine.boot()
-        machine.sh("systemctl is-system-running --wait", within_s=LONG_S)
+        machine.settle(LONG_S)
         machine.sh(f"systemctl stop {PANEL_SIDE.unit} {BELL_SIDE.unit}; sync")
         machine.save(READY)
         machine.go_on()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.system.processes import until
 from tests.virtual_pi.build import Parts, build
 from tests.virtual_pi.disk import VolatileDisk, make_state_disk
 from tests.virtual_pi.house import BELL_SIDE, LONG_S, PANEL_SIDE, House
@@ -84,7 +83,7 @@ def home(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hom
         ):
             machine.boot()
             machine.set_clock()
-            until(lambda: machine.run("systemctl is-system-running --wait").out.strip() != "starting", "booted", LONG_S)
+            machine.settle(LONG_S)
             house = House(machine)
             yield Home(house, machine, disk, outside)
     finally:

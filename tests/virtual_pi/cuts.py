@@ -1,6 +1,6 @@
 """Cuts the power of a panel at random moments of press and delivery, and looks what is left.
 
-    python -m tests.virtual_pi.cuts [--cuts 50] [--seed 1] [--write]
+    python -m tests.virtual_pi.cuts [--cuts 50] [--seed 1] [--jobs 2] [--write]
 
 One cut: the panel runs (snapshot), is pressed one to three times, and QEMU is killed while the last press is on its
 way; meanwhile the line is whole, or the relay hangs, or the broker is down. Then the state disk as it survived is read
@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,6 +159,18 @@ def cut_many(
     return outcomes
 
 
+def cut_beside_each_other(parts: Parts, plans: list[Plan], jobs: int, say: Callable[[Outcome], None]) -> list[Outcome]:
+    """As many at a time as ``jobs``, each with a broker and a relay of its own; the outcomes in the plans' order."""
+
+    def share(number: int) -> list[Outcome]:
+        with tempfile.TemporaryDirectory(prefix="outside-") as directory, Outside(Path(directory)) as outside:
+            return cut_many(parts, outside, plans[number::jobs], say)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        outcomes = [outcome for outcomes in pool.map(share, range(jobs)) for outcome in outcomes]
+    return sorted(outcomes, key=lambda one: one.plan.seed)
+
+
 def _press_and_cut(parts: Parts, root: Path, outside: Outside, outcome: Outcome, state: Path) -> None:
     plan = outcome.plan
     if plan.synchronous == "FULL":
@@ -276,13 +289,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Power cuts of a panel in the virtual Pi.")
     parser.add_argument("--cuts", type=int, default=50, help="how many (50)")
     parser.add_argument("--seed", type=int, default=1, help="of the first; the others follow (1)")
+    parser.add_argument("--jobs", type=int, default=2, help="so many beside each other (2)")
     parser.add_argument("--write", action="store_true", help="keep the table in docs/virtual-pi.md")
     options = parser.parse_args()
     parts = build()
     plans = [plan_cut(options.seed + number, number=number) for number in range(options.cuts)]
     print(HEAD, flush=True)
-    with tempfile.TemporaryDirectory(prefix="outside-") as directory, Outside(Path(directory)) as outside:
-        outcomes = cut_many(parts, outside, plans, lambda outcome: print(row(outcome), flush=True))
+    outcomes = cut_beside_each_other(parts, plans, options.jobs, lambda outcome: print(row(outcome), flush=True))
     verdict = sum_up(outcomes)
     print(verdict)
     if options.write:
@@ -327,7 +340,7 @@ def sum_up(outcomes: list[Outcome]) -> str:
     return (
         f"{len(outcomes)} cuts, {volatile} with the volatile disk; started again {boots} times from the boot and "
         f"{len(outcomes) - boots} times from the snapshot, every time. {kept} presses kept before the cut, {arrived} "
-        f"arrived, {lost} lost, {doubled} doubled. {minutes:.0f} min."
+        f"arrived, {lost} lost, {doubled} doubled. {minutes:.0f} machine minutes."
     )
 
 

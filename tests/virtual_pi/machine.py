@@ -89,6 +89,15 @@ class Machine:
         """Switch it on and wait until the agent inside answers."""
         self._start()
 
+    def settle(self, within_s: float) -> None:
+        """Wait until everything that starts at boot has started, or failed, and let the second processor work.
+
+        It sleeps until then: a kernel patches its own code while it starts, and of two emulated processors one may run
+        into what the other has half patched (``Oops: int3``).
+        """
+        until(lambda: self.run("systemctl is-system-running --wait").out.strip() != "starting", "booted", within_s)
+        self.sh("echo 1 >/sys/devices/system/cpu/cpu1/online")
+
     def wake(self, snapshot: str = READY) -> None:
         """Go on where a snapshot was taken; whatever was written to the root disk since is undone.
 
@@ -254,12 +263,11 @@ class Machine:
             state = ["-blockdev", json.dumps(_node("state", "raw", self._state))]
             state += ["-device", json.dumps(_STATE_DEVICE)]
         return [
-            # One processor: where two are emulated, one may meet the other's half-patched kernel code (Oops: int3).
-            *("qemu-system-x86_64", "-M", "q35", "-cpu", "max", "-accel", "tcg", "-smp", "1", "-m", "768"),
+            *("qemu-system-x86_64", "-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "768"),
             *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             *("-serial", f"file:{work}/console", "-qmp", f"unix:{work}/monitor,server=on,wait=off"),
             *("-kernel", str(self._image / "vmlinuz"), "-initrd", str(self._image / "initrd.img")),
-            *("-append", f"console=ttyS0 root=/dev/vda rw quiet mitigations=off {self._words}"),
+            *("-append", f"console=ttyS0 root=/dev/vda rw quiet mitigations=off maxcpus=1 {self._words}"),
             *("-blockdev", json.dumps(_node("root", "qcow2", {"driver": "file", "filename": str(self._disk)}))),
             *("-device", "virtio-blk-pci,drive=root", "-device", "virtio-rng-pci"),
             *("-netdev", net, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-serial-pci"),
