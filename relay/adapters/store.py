@@ -15,7 +15,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Select, Table, insert, inspect, select, text
 
 from relay.adapters import store_schema as schema
-from relay.adapters.store_database import BUSY_S, open_database
+from relay.adapters.store_database import BUSY_S, RUNNING, open_database
 from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_leases import SqlLeases
 from relay.adapters.store_register import read_register, write_register
@@ -291,7 +291,7 @@ class SqlStore:
     @contextmanager
     def alone(self) -> Iterator[Connection]:
         """A transaction that no relay sees: ``SetupError`` while one runs."""
-        with self._errors(), self._database.migrating() as connection:
+        with self._errors(), self._database.migrating(RUNNING) as connection:
             yield connection
 
     @contextmanager

@@ -10,11 +10,11 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine
 
 from doorbell.errors import SetupError
-from relay.adapters.store_sqlite import BUSY_S, SqliteDatabase
+from relay.adapters.store_sqlite import BUSY_S, OLDER, RUNNING, SqliteDatabase
 from relay.database import Place, PostgresPlace, is_url, parse_place
 from relay.ports import Batch
 
-__all__ = ["BUSY_S", "Database", "open_database"]
+__all__ = ["BUSY_S", "RUNNING", "Database", "open_database"]
 
 
 class Database(Protocol):
@@ -45,8 +45,9 @@ class Database(Protocol):
         """
         ...
 
-    def migrating(self) -> AbstractContextManager[Connection]:
-        """A transaction in which the schema may change: no relay but this one runs. ``SetupError`` if one does."""
+    def migrating(self, refusal: str = OLDER) -> AbstractContextManager[Connection]:
+        """A transaction in which the schema may change: no relay but this one runs. ``SetupError``, in the words of
+        ``refusal``, if one does."""
         ...
 
     def copy_into(self, part: Path) -> None:

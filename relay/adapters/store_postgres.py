@@ -20,7 +20,7 @@ from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_leases import APPLICATION, application_of
 from relay.adapters.store_migrate import migrate
 from relay.adapters.store_session import LOCK_CLASS, MIGRATING, RELAY, WritingSession
-from relay.adapters.store_sqlite import SqliteDatabase
+from relay.adapters.store_sqlite import OLDER, SqliteDatabase
 from relay.adapters.store_verify import unsafe_settings
 from relay.database import PostgresPlace
 from relay.ports import Batch, StoreError
@@ -136,26 +136,26 @@ class PostgresDatabase:
                 _log.warning("store.not_durable", setting=name, value=value)
 
     @contextmanager
-    def migrating(self) -> Iterator[Connection]:
+    def migrating(self, refusal: str = OLDER) -> Iterator[Connection]:
         """One process at a time, and none while another relay runs."""
         if self._session is not None:
             with self._session.begin() as connection:
-                self._require_no_other(connection)
+                self._require_no_other(connection, refusal)
                 yield connection
             return
         with self.engine.begin() as connection:
             # Two commands that find a new database empty: the second waits, and then finds nothing left to do.
             connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {MIGRATING})"))
-            self._require_no_other(connection)
+            self._require_no_other(connection, refusal)
             # What is done here may pause for longer than a relay's own transactions ever do.
             connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             yield connection
 
-    def _require_no_other(self, connection: Connection) -> None:
+    def _require_no_other(self, connection: Connection, refusal: str) -> None:
         """A session that shares the relays' lock gets it for itself alone if nobody else shares it."""
         free = connection.execute(text(f"SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, {RELAY})")).scalar_one()
         if not free:
-            raise SetupError(f"the relay that runs on {self._place} is of an older release: restart it, then try again")
+            raise SetupError(refusal.format(place=self._place))
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """By a cursor of the driver on a connection that stays open, outside of any transaction: one round trip."""

@@ -26,6 +26,9 @@ CHECKPOINT_PAGES = 4_000
 CACHE_KIB = 64 * 1024
 """Random event ids touch pages all over their index: this keeps the index of a million of them in memory."""
 
+OLDER = "the relay that runs on {place} is of an older release: restart it, then try again"
+RUNNING = "a relay runs on {place}: stop every relay first, then try again"
+"""Why the schema, or the whole database, cannot be changed now."""
 _FOR_READING = "doorbell_reading"
 _RETRYABLE = frozenset(
     {
@@ -77,11 +80,11 @@ class SqliteDatabase:
             )
 
     @contextmanager
-    def migrating(self) -> Iterator[Connection]:
+    def migrating(self, refusal: str = OLDER) -> Iterator[Connection]:
         """The lock is borrowed, if this process has it not."""
         borrowed = not self._lock.held
         if borrowed and not self._lock.acquire():
-            raise SetupError(f"the relay that runs on {self._file} is of an older release: restart it, then try again")
+            raise SetupError(refusal.format(place=self._file))
         try:
             with self.engine.begin() as connection:
                 yield connection

@@ -120,7 +120,7 @@ def test_what_was_there_before_a_restore_is_kept(store: SqlStore, place: Place, 
 def test_nothing_is_restored_while_a_relay_runs(store: SqlStore, place: Place, tmp_path: Path) -> None:
     back_up(store, tmp_path / "copy.sqlite3")
     before = everything(store)
-    with pytest.raises(SetupError, match=r"another relay|restart it"):
+    with pytest.raises(SetupError, match=r"another relay|stop every relay"):
         restore(place, tmp_path / "copy.sqlite3", tmp_path / "kept.sqlite3", refuse=expect_sound)
     assert everything(store) == before
     assert not (tmp_path / "kept.sqlite3").exists()
