@@ -27,6 +27,7 @@ import pytest
 
 from relay.adapters.store import SqlStore
 from relay.database import PostgresPlace, parse_place
+from tests.device.waiting import wait_until
 
 SUPERUSER = "postgres"
 START_S = 30
@@ -97,12 +98,22 @@ class PostgresServer:
         (self._data / "pg_hba.conf").write_text(_HBA)
 
     def start(self) -> None:
-        """Start, and wait until it takes connections."""
-        self._control("start", "--wait", "--log", str(self.folder / "log"))
+        """Start, and wait until it takes connections. It ends with this process, however that ends."""
+        words = ["setpriv", "--pdeathsig", "QUIT", str(binaries() / "postgres"), "-D", str(self._data)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(words, stdout=log, stderr=log, cwd="/", **self._account)
+        ready = [str(binaries() / "pg_isready"), "--quiet", f"--host={self.folder}", f"--port={self.port}"]
+        wait_until(
+            lambda: self._process.poll() is not None or subprocess.run(ready, check=False).returncode == 0,
+            within_s=START_S,
+        )
+        if self._process.returncode is not None:
+            raise RuntimeError((self.folder / "log").read_text())
 
     def stop(self, mode: str = "fast") -> None:
         """Stop: ``fast`` ends every session at once, ``immediate`` is as if the machine had lost its power."""
-        self._control("stop", "--wait", "--mode", mode)
+        self._control("stop", "--no-wait", "--mode", mode)
+        self._process.wait(timeout=START_S)
 
     @contextmanager
     def configured(self, **settings: str) -> Iterator[None]:
