@@ -30,7 +30,7 @@ from relay.database import PostgresPlace, parse_place
 from tests.device.waiting import wait_until
 
 SUPERUSER = "postgres"
-START_S = 30
+START_S = 90
 RELOADS = 2_000
 _CONFIG = """
 unix_socket_directories = '{folder}'
@@ -39,6 +39,7 @@ port = {port}
 max_connections = 60
 shared_buffers = '32MB'
 log_min_messages = 'fatal'
+recovery_init_sync_method = 'syncfs'
 """
 _HBA = """
 local all all trust

@@ -146,6 +146,7 @@ def test_a_taker_does_not_wait_for_ever_for_a_row_that_somebody_holds(
     assert second.leases().take(B, [Claim("east", 1)]) == {"east": 2}
 
 
+@pytest.mark.slow  # each of the two that are refused waits for the lock as long as a restart may take
 def test_two_relays_of_one_name_and_one_that_wants_all_are_refused(postgres: PostgresServer) -> None:
     url = postgres.ready()
     with closing(SqlStore.open(url, exclusive=True, name="a")):
