@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-pytest_plugins = ("tests.system.kill_report", "tests.postgres")
+# A Pi has no psycopg, and the tests that run with a Pi's libraries (tests/package/test_python13.py) need no server.
+pytest_plugins = ("tests.system.kill_report", *(("tests.postgres",) if find_spec("psycopg") else ()))
 
 ERROR_METHODS = frozenset({"error", "exception", "critical", "fatal"})
 
