@@ -30,7 +30,7 @@ from relay.database import PostgresPlace, parse_place
 from tests.device.waiting import wait_until
 
 SUPERUSER = "postgres"
-START_S = 90
+START_S = 30
 RELOADS = 2_000
 _CONFIG = """
 unix_socket_directories = '{folder}'
