@@ -17,6 +17,7 @@ from relay.core.alarm import (
     AlarmEvent,
     BellsChanged,
     ClockStepped,
+    DeadlineLost,
     DeadlinePassed,
     HookFailed,
     NoteType,
@@ -26,10 +27,10 @@ from relay.core.alarm import (
 )
 from relay.core.desk import Early, RaiseAlarm, Record, Reject, Route, ToAlarm, route_event
 from relay.core.journal import LineType
-from relay.core.life import APPLIED, advance_alarm, raise_alarm
+from relay.core.life import APPLIED, HAS_DEADLINE, advance_alarm, raise_alarm
 from relay.core.policy import OnMistake
 from relay.core.register import Device, Register
-from relay.core.steps import Surroundings, as_ms, due_wait_s
+from relay.core.steps import Surroundings, as_ms, due_wait_s, journal_note
 from relay.core.timing import happened_at
 from relay.hooks import HookDesk
 from relay.ports import EventRow, JournalRow, NoticeRow
@@ -272,6 +273,16 @@ class Engine:
         alarm = self._book.by_id.get(notice.alarm)
         if alarm is not None:
             self.advance(turn, alarm, HookFailed(notice.hook))
+
+    def recover(self, turn: Turn, alarm: Alarm) -> None:
+        """The auditor found this open alarm without a deadline that will come: in the database, in memory or in both.
+
+        One that was lost from memory is taken into it, and one whose time has passed is looked at. If only the row of
+        the database is wrong it is written again.
+        """
+        if self.advance(turn, alarm, DeadlineLost()) == HAS_DEADLINE:
+            self._take(turn, alarm, Advance(alarm, APPLIED, (journal_note(NoteType.RECOVERED),)), None)
+        turn.wake.add(alarm.id)
 
     def step_clock(self, turn: Turn, delta_ms: int) -> None:
         """The wall clock was moved: every deadline moves with it."""

@@ -35,6 +35,8 @@ class Gauges:
 
     link_is_up: bool
     open_alarms: Mapping[tuple[AlarmKind, AlarmStage], int]
+    held: int
+    """Communities that it serves."""
     registered: int
     heard: int
     online: int
@@ -76,6 +78,8 @@ class Figures:
         """When a turn last ended, when the loop last did anything (a turn, or a try at the database), and when the
         database last took a commit; the start counts as each."""
         self.failing_since_s: float | None = None
+        self.shed_s: float | None = None
+        """When a heartbeat was last shed."""
         self._sounded: set[str] = set()
 
     def turned(self, turn: Turn) -> None:

@@ -50,6 +50,19 @@ class Unusable:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What the inbox had to do because the relay does not keep up: reports still wait, or were not queued at all.
+
+    ``superseded`` reports were overtaken by a newer one of the same device; ``shed`` ones are heartbeats that said
+    nothing new, each still a sign of life. Both are to be acknowledged to the broker.
+    """
+
+    superseded: tuple[Delivery, ...] = ()
+    shed: tuple[Delivery, ...] = ()
+    waiting: int = 0
+
+
 def read_delivery(topics: Topics, delivery: Delivery) -> Heard | Unusable:
     """Parse a delivery; whatever is wrong with it is the sender's fault and becomes a reason, never an exception."""
     try:

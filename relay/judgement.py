@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from relay.auditor import INTERVAL_S, Auditor
 from relay.figures import Figures, Gauges
 from relay.loop import PROOF_S
 
 STUCK_S = 15.0
 """The loop turns or tries at least every 5 s (``relay.loop``); taking over a register of 100,000 devices needs 2 s."""
+AUDITOR_SILENT_S = 3 * INTERVAL_S
+SHED_LATELY_S = 60.0
 UNPROVEN_S = 2 * PROOF_S
 """The database has not taken a commit for so long, although one is made every ``PROOF_S`` at the least."""
 
@@ -26,6 +29,9 @@ class Ailment(StrEnum):
     STORE_REFUSES = "store_refuses"
     STORE_UNPROVEN = "store_unproven"
     BROKER_AWAY = "broker_away"
+    AUDITOR_SILENT = "auditor_silent"
+    ALARMS_FORGOTTEN = "alarms_forgotten"
+    SHEDDING = "shedding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ def judge_life(figures: Figures, *, link_alive: bool) -> Judgement:
     return Judgement(tuple(problems), facts={"loop_moved_s": round(idle_s, 1)})
 
 
-def judge_readiness(figures: Figures, gauges: Gauges, *, link_alive: bool) -> Judgement:
+def judge_readiness(figures: Figures, gauges: Gauges, auditor: Auditor, *, link_alive: bool) -> Judgement:
     """Whether a press made now would be served."""
     now_s = figures.monotonic()
     life = judge_life(figures, link_alive=link_alive)
@@ -66,5 +72,12 @@ def judge_readiness(figures: Figures, gauges: Gauges, *, link_alive: bool) -> Ju
         problems.append(Ailment.STORE_UNPROVEN)
     if not gauges.link_is_up:
         problems.append(Ailment.BROKER_AWAY)
-    facts = {**life.facts, "store_proven_s": round(unproven_s, 1)}
-    return Judgement(tuple(problems), facts=facts)
+    audit_s = now_s - auditor.looked_s
+    if audit_s > AUDITOR_SILENT_S:
+        problems.append(Ailment.AUDITOR_SILENT)
+    if auditor.forgotten:
+        problems.append(Ailment.ALARMS_FORGOTTEN)
+    shedding = figures.shed_s is not None and now_s - figures.shed_s <= SHED_LATELY_S
+    warnings = (Ailment.SHEDDING,) if shedding else ()
+    facts = {**life.facts, "store_proven_s": round(unproven_s, 1), "audited_s": round(audit_s, 1)}
+    return Judgement(tuple(problems), warnings, facts)

@@ -1,4 +1,4 @@
-"""The relay's real loop: one queue, one thread, the runtime, and what to do when the database does not answer.
+"""The relay's real loop: one inbox, one thread, the runtime, and what to do when the database does not answer.
 
 Everything that waits in the queue is one turn and so one transaction: under load the commits grow, not the queue.
 """
@@ -6,25 +6,22 @@ Everything that waits in the queue is one turn and so one transaction: under loa
 from __future__ import annotations
 
 import math
-import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from doorbell.link import LinkDied, LinkUp
 from doorbell.logs import lines_held
 from relay.figures import Figures
+from relay.inbox import Inbox
+from relay.intake import Backlog
 from relay.ports import LeaseLostError, StoreError
 from relay.runtime import RelayInput, RelayRuntime
 from relay.turn import Turn
 
-QUEUE_SIZE = 50_000
-"""Inputs that may wait; then the link's thread waits too, and the broker holds the rest (about 100 MB at the worst)."""
-TURN_SIZE = 250
-"""Inputs of one turn at the most: keeps the first press of a burst from waiting for the last."""
 RETRY_FIRST_S, RETRY_MAX_S = 0.2, 5.0
 """Between two tries of a commit: a lock passes in milliseconds, a full disk takes a person."""
 GATHER_S = 0.1
@@ -36,36 +33,12 @@ PROOF_S = 30.0
 """A relay that has had nothing to commit for so long commits one row: that the database took something yesterday does
 not tell that it takes a press now. 2,880 small writes a day where nothing else happens, none on a busy relay."""
 
+GAP_S = 5.0
+"""If the inbox was not emptied for so long, whatever the loop waited for, the relay has not heard what was said to it
+meanwhile: most of it lies with the broker, which waits for acknowledgements."""
+SHED_LOG_S = 60.0
+
 T = TypeVar("T")
-
-
-class Inbox:
-    """The one way in: a bounded queue that any thread may fill."""
-
-    def __init__(self) -> None:
-        self._queue: queue.Queue[RelayInput] = queue.Queue(QUEUE_SIZE)
-
-    def put(self, item: RelayInput) -> None:
-        """Hand in an input; waits while the queue is full, which is how the broker learns to wait."""
-        self._queue.put(item)
-
-    def gather(self, for_s: float) -> list[RelayInput]:
-        """Everything that comes in so long, ``TURN_SIZE`` at the most."""
-        until, gathered = time.monotonic() + for_s, list[RelayInput]()
-        while len(gathered) < TURN_SIZE and (left_s := until - time.monotonic()) > 0:
-            gathered += self.take(left_s)
-        return gathered
-
-    def take(self, timeout_s: float) -> list[RelayInput]:
-        """Everything that waits, ``TURN_SIZE`` at the most; empty after ``timeout_s``."""
-        taken: list[RelayInput] = []
-        try:
-            taken.append(self._queue.get(timeout=timeout_s) if timeout_s > 0 else self._queue.get_nowait())
-            while len(taken) < TURN_SIZE:
-                taken.append(self._queue.get_nowait())
-        except queue.Empty:
-            pass
-        return taken
 
 
 class Alive(Protocol):
@@ -115,31 +88,65 @@ def run_loop(
     """
     log = structlog.get_logger("relay")
     leases = leases or _NoLeases()
+    shedding = ShedLog(log, figures)
+    before_s = taken_s = figures.monotonic()
+
+    def decide() -> Turn:
+        late = figures.monotonic() - before_s > GAP_S
+        return runtime.decide([*inputs, Backlog()] if late else inputs)
+
     while not stopping():
         leases.tend()
         wait_s = (min(runtime.next_wake_ms(), leases.next_ms) - runtime.monotonic_ms()) / 1000
         inputs = inbox.take(min(max(wait_s, 0.0), BEAT_S))
         if any(isinstance(item, LinkUp) for item in inputs):
             inputs += inbox.gather(GATHER_S)
+        before_s, taken_s = taken_s, figures.monotonic()
         if any(isinstance(item, LinkDied) for item in inputs) or not links.alive():
             log.error("link.dead")
             return False
         leases.tend()  # again: while nothing came in, or this process was stopped, they may have run out
         if figures.monotonic() - figures.proven_s >= PROOF_S:
             runtime.prove_disk()
-        turn = _turn(runtime, inputs, stopping, figures)
+        turn = _turn(runtime, decide, stopping, figures)
         if turn is None:
             return True
         figures.turned(turn)
+        shedding.tell(inputs)
         alive()
     return True
 
 
+class ShedLog:
+    """Tells whoever reads the log that heartbeats were shed: at once, and then their number once a minute."""
+
+    def __init__(self, log: Any, figures: Figures) -> None:
+        self._log = log
+        self._figures = figures
+        self._count = self._waiting = 0
+        self._next_s: float | None = None
+
+    def tell(self, inputs: Sequence[RelayInput]) -> None:
+        """After a turn with these inputs."""
+        now_s = self._figures.turned_s
+        for item in inputs:
+            if isinstance(item, Backlog) and item.shed:
+                self._figures.shed_s = now_s
+                self._count += len(item.shed)
+                self._waiting = item.waiting
+        if self._next_s is None and self._count:
+            self._next_s = now_s  # the first of them is told at once
+        if self._next_s is not None and now_s >= self._next_s:
+            if self._count:
+                self._log.warning("heartbeats.shed", count=self._count, waiting=self._waiting)
+            self._next_s, self._count = (now_s + SHED_LOG_S if self._count else None), 0
+
+
 def _turn(
-    runtime: RelayRuntime, inputs: list[RelayInput], stopping: Callable[[], bool], figures: Figures
+    runtime: RelayRuntime, decide: Callable[[], Turn], stopping: Callable[[], bool], figures: Figures
 ) -> Turn | None:
     """Decide and perform; once more from the beginning if another relay has taken what it was decided for."""
-    while (turn := _insist(partial(runtime.decide, inputs), stopping, figures)) is not None:
+    while (turn := _insist(decide, stopping, figures)) is not None:
         try:
             return _insist(partial(runtime.perform, turn), stopping, figures)
         except LeaseLostError as lost:

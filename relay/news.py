@@ -11,7 +11,7 @@ from relay.core.alarm import Alarm
 from relay.core.register import Register
 from relay.held import Held
 from relay.intake import Heard
-from relay.ports import Command, Store, TwinRow
+from relay.ports import AuditFound, Command, Store, TwinRow
 
 POLL_MS = 1_000
 """How often the database is asked for commands and a new register."""
@@ -19,7 +19,8 @@ POLL_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """``known``: ids of events that are committed; ``found``: alarms that events name and the book does not have."""
+    """``known``: ids of events that are committed; ``found``: alarms that events or the auditor name and the book
+    does not have."""
 
     known: set[str]
     found: Mapping[str, Alarm]
@@ -46,11 +47,13 @@ class NewsDesk:
         events = [item.message for item in read if isinstance(item, Heard) and isinstance(item.message, Event)]
         known = self._store.known_events([event.id for event in events]) if events else set()
         found: dict[str, Alarm] = {}
-        for event in events:
-            if event.alarm is not None and event.id not in known and self._book.find(event.alarm) is None:
-                alarm = self._store.find_alarm(event.alarm)
+        wanted = [event.alarm for event in events if event.alarm is not None and event.id not in known]
+        wanted += [alarm_id for item in read if isinstance(item, AuditFound) for alarm_id in item.alarms]
+        for alarm_id in wanted:
+            if self._book.find(alarm_id) is None:
+                alarm = self._store.find_alarm(alarm_id)
                 if alarm is not None:
-                    found[event.alarm] = alarm
+                    found[alarm_id] = alarm
         if mono_ms < self.next_poll_ms:
             return News(known, found)
         newest, commands = self._store.poll()

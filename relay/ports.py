@@ -181,6 +181,15 @@ class Snapshot:
     anchor: ClockAnchor | None
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """An open alarm in the database without a deadline that will come."""
+
+    alarm: str
+    community: str
+    deadline: datetime | None
+
+
 class Store(Protocol):
     """The relay's memory. Used from one thread. Every failure is a ``StoreError``."""
 
@@ -246,6 +255,13 @@ class NoticeDelivered:
     ok: bool
     retryable: bool = True
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFound:
+    """From the auditor: these open alarms have no deadline that will come."""
+
+    alarms: tuple[str, ...]
 
 
 class Notifier(Protocol):

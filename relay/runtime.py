@@ -17,32 +17,31 @@ import structlog
 
 from doorbell.errors import DoorbellBug
 from doorbell.link import Delivery, Link, LinkDied, LinkDown, LinkEvent, LinkUp
-from doorbell.wire import Desired, Event, Presence, Reported, Topics, format_time
+from doorbell.wire import Desired, Event, Presence, Reported, Topics
 from relay.book import AlarmBook
 from relay.clock_watch import ClockWatch
-from relay.core.alarm import ClosedBy, NoteType
+from relay.core.alarm import ClosedBy
 from relay.core.desk import Reject, check_sender
-from relay.core.journal import LineType
 from relay.core.timing import FRESH, QUEUED
 from relay.custody import Custody
 from relay.engine import Engine
 from relay.figures import Gauges
 from relay.held import Held
 from relay.hooks import HookDesk
-from relay.intake import Heard, RejectLog, RejectMemory, Unusable, community_of, latest_copies, read_delivery
+from relay.intake import Backlog, Heard, RejectLog, RejectMemory, Unusable, community_of, latest_copies, read_delivery
 from relay.news import POLL_MS, News, NewsDesk
-from relay.ports import Clock, JournalRow, NoticeDelivered, Notifier, Store
+from relay.ports import AuditFound, Clock, NoticeDelivered, Notifier, Store
 from relay.telling import Teller
+from relay.transition_log import log_transitions
 from relay.turn import Turn
 from relay.watch import Watch
 
-RelayInput = LinkEvent | NoticeDelivered
+RelayInput = LinkEvent | NoticeDelivered | Backlog | AuditFound
 
 REFRESH_SIZE = 200
 """Devices computed anew in one turn after a start or a new register: about 5 ms, which a press can wait."""
 BACKLOG_MS = 60_000
 """So long after a connection the broker's queue may still be coming in; afterwards nothing has waited in it."""
-_LONE_LINES = frozenset(line.value for line in LineType)
 _MS = timedelta(milliseconds=1)
 
 
@@ -146,6 +145,10 @@ class RelayRuntime:
                         self._reject(turn, item.delivery, item.reason, item.detail, item.delivery.payload)
                 case NoticeDelivered():
                     self._apply_outcome(turn, item)
+                case Backlog():
+                    self._apply_backlog(turn, item)
+                case AuditFound():
+                    self._apply_audit(turn, item, news)
                 case LinkUp():
                     turn.waited, self._fresh_from_ms = QUEUED, turn.mono_ms + BACKLOG_MS
                     self._link_is_up, self._deaf_from_ms = True, None
@@ -188,7 +191,7 @@ class RelayRuntime:
         turn.published_s = self._stopwatch()
         for row, hook in turn.tell:
             self._notifier.send(row, hook)
-        self._log_transitions(turn.batch.journal)
+        log_transitions(self._log, turn.batch.journal)
         self._reject_log.tell(turn.batch.rejected, turn.mono_ms)
         return turn
 
@@ -205,25 +208,16 @@ class RelayRuntime:
         turn.publish.clear()
         turn.tell.clear()
 
-    def _log_transitions(self, journal: Sequence[JournalRow]) -> None:
-        """One line for each transition: the journal's lines up to the one with the state that they led to."""
-        facts: dict[str, object] = {}
-        for line in journal:
-            if not facts:
-                facts["event"] = f"alarm.{line.type}" if line.alarm is not None else f"device.{line.type}"
-            facts.update(line.data)
-            whole = line.type != NoteType.RAISED.value
-            if line.after is not None and whole:
-                deadline = line.after.deadline
-                facts.update(stage=line.after.stage.value, deadline=deadline and format_time(deadline))
-            if line.alarm is None or (line.after is not None and whole) or line.type in _LONE_LINES:
-                facts.update(alarm=line.alarm, household=line.household, device=line.device)
-                self._log.info(**facts)
-                facts = {}
-
     def prove_disk(self) -> None:
         """Have the next turn commit something even if nothing happens: the only proof that the database takes it."""
         self._clock_watch.prove()
+
+    def is_news(self, delivery: Delivery) -> bool:
+        """Whether a ``reported`` must be read: it says something new, or cannot be understood. Any thread may ask."""
+        heard = read_delivery(self._topics, delivery)
+        if not isinstance(heard, Heard) or not isinstance(heard.message, Reported):
+            return True
+        return self._watch.says_anything_new(heard.address.device, heard.message)
 
     def gauges(self) -> Gauges:
         """How things stand. Any thread may ask: each part is one look, so they may be of two neighbouring turns."""
@@ -231,6 +225,7 @@ class RelayRuntime:
         return Gauges(
             link_is_up=self._link_is_up,
             open_alarms=dict(self.book.stages),
+            held=len(self._register.communities) if self.held.everything else len(self.held.fences),
             registered=len(self._register.devices),
             heard=seen,
             online=online,
@@ -360,6 +355,22 @@ class RelayRuntime:
         self._watch.heard(turn, device, message, retained=heard.delivery.retained)
         if isinstance(message, Reported) and device.community in self.held:
             self._teller.reported(turn, device, message.rev)
+
+    def _apply_backlog(self, turn: Turn, backlog: Backlog) -> None:
+        self._watch.behind(turn.mono_ms)
+        self.counts["shed.superseded"] += len(backlog.superseded)
+        self.counts["shed.nothing_new"] += len(backlog.shed)
+        turn.acks += (*backlog.superseded, *backlog.shed)
+        for delivery in backlog.shed:
+            device = self._register.devices.get(self._topics.parse(delivery.topic).device)
+            if device is not None:
+                self._watch.vouch(turn, device)
+
+    def _apply_audit(self, turn: Turn, audit: AuditFound, news: News) -> None:
+        for alarm_id in audit.alarms:
+            alarm = self.book.by_id.get(alarm_id) or news.found.get(alarm_id)
+            if alarm is not None and alarm.is_open and alarm.community in self.held:
+                self._engine.recover(turn, alarm)
 
     def _apply_outcome(self, turn: Turn, outcome: NoticeDelivered) -> None:
         self.counts["notice.sent" if outcome.ok else "notice.failed"] += 1

@@ -8,6 +8,7 @@ makes no step look deaf.
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import replace
 
 from doorbell.wire import Presence, Reported
 from relay.book import AlarmBook, Wakeups
@@ -19,6 +20,8 @@ from relay.core.register import Device, DeviceRole, Register
 from relay.ports import JournalRow
 from relay.turn import Turn
 
+CATCH_UP_MS = 3_000
+"""So long after the relay has read everything that waited, what still lies with the broker has come in as well."""
 SETTLE_MS = 3_000
 """Retained messages arrive within this time of the first subscription (a broker on a slow line, a thousand devices)."""
 
@@ -48,6 +51,7 @@ class Watch:
         self._settle_at_ms: int | None = None
         self._connected = False
         self._silences = Wakeups()
+        self._judge_from_ms = 0
         self._sounding: dict[str, set[str]] = {}
 
     def link_down(self) -> None:
@@ -84,9 +88,30 @@ class Watch:
         if new.online:
             self._silences.set(device.id, new.silent_at_ms)
 
+    def behind(self, now_ms: int) -> None:
+        """Reports wait unread, or the relay did nothing for a while: silence proves nothing until that is made up."""
+        self._judge_from_ms = now_ms + CATCH_UP_MS
+
+    def says_anything_new(self, device_id: str, report: Reported) -> bool:
+        """Whether a report tells what is not known of the device. Asked on the link's thread, so one look only.
+
+        Everything in a report that the relay acts on has to be compared here.
+        """
+        seen = self.seen.get(device_id, NEVER_SEEN)
+        told = note_report(report, seen.silent_at_ms)
+        return replace(told, silent_at_ms=seen.silent_at_ms) != seen
+
+    def vouch(self, turn: Turn, device: Device) -> None:
+        """A heartbeat of the device came and was not read, because it said nothing new."""
+        seen = self.seen.get(device.id, NEVER_SEEN)
+        if not seen.willed and seen is not NEVER_SEEN:
+            alive = replace(extend_patience(seen, turn.mono_ms), online=True)
+            self._changed(turn, device, seen, alive)
+            self._silences.set(device.id, alive.silent_at_ms)
+
     def pass_time(self, turn: Turn) -> None:
         """Devices that kept silent too long are held offline."""
-        if not self._connected:
+        if not self._connected or turn.mono_ms < self._judge_from_ms:
             return
         for device_id in self._silences.pop_due(turn.mono_ms):
             device = self.register.devices.get(device_id)
@@ -113,6 +138,8 @@ class Watch:
     def next_ms(self) -> int | None:
         """When somebody may fall silent, or when everything is known."""
         silent = self._silences.next_ms() if self._connected else None
+        if silent is not None:
+            silent = max(silent, self._judge_from_ms)
         if self.settled or self._settle_at_ms is None:
             return silent
         return self._settle_at_ms if silent is None else min(silent, self._settle_at_ms)

@@ -15,7 +15,8 @@ from typing import Protocol
 from doorbell.link import LinkUp
 from doorbell.wire import Topics
 from relay.core.register import Hook, Register
-from relay.loop import BEAT_S, RETRY_FIRST_S, RETRY_MAX_S, TURN_SIZE
+from relay.inbox import TURN_SIZE
+from relay.loop import BEAT_S, RETRY_FIRST_S, RETRY_MAX_S
 from relay.ports import Batch, NoticeDelivered, NoticeRow, Snapshot, StoreError
 from relay.runtime import RelayInput, RelayRuntime
 from relay.turn import Turn

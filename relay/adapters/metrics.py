@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from doorbell.wire import AlarmKind
+from relay.auditor import Auditor
 from relay.core.alarm import AlarmStage
 from relay.figures import Figures, Gauges, Spread
 
@@ -32,9 +33,10 @@ COUNTERS = {
     "rejected": ("rejected", "reason", "Messages that cannot be used, by reason."),
     "notice": ("notices", "result", "Attempts to tell a hook, by result."),
     "link": ("link_losses", "", "Connections to the broker that ended or failed."),
-    "desired": ("desired_repaired", "", "Desired states published again because a device had not reported them."),
+    "desired": ("desired_again", "why", "Desired states published again: not reported, or overtaken by another relay."),
     "clock": ("clock_steps", "", "Times that the wall clock was set, and all deadlines moved with it."),
-    "lease": ("lease_changes", "change", "Communities taken over or given up, by what happened."),
+    "shed": ("shed", "why", "Reports of devices that were not read, because the relay did not keep up."),
+    "lease": ("lease_changes", "change", "Communities taken, given and lost, and what was refused or unsaid for it."),
 }
 """Of ``RelayRuntime.counts``: the first word of the dotted name, and the metric it becomes; the rest is the label."""
 
@@ -42,9 +44,17 @@ COUNTERS = {
 class RelayCollector(Collector):
     """Makes the metrics of one relay when asked."""
 
-    def __init__(self, figures: Figures, gauges: Callable[[], Gauges]) -> None:
+    def __init__(
+        self,
+        figures: Figures,
+        gauges: Callable[[], Gauges],
+        queue: Callable[[], Mapping[str, int]],
+        auditor: Auditor,
+    ) -> None:
         self._figures = figures
         self._gauges = gauges
+        self._queue = queue
+        self._auditor = auditor
 
     def collect(self) -> Iterator[Metric]:
         """Every metric of the relay, at this moment."""
@@ -69,6 +79,14 @@ class RelayCollector(Collector):
         failing = {(): float(figures.failing_since_s is not None)}
         yield _gauge("store_failing", "1 while the database refuses.", failing)
         yield _gauge("store_proven_age_seconds", "Since the last commit.", {(): now_s - figures.proven_s})
+        audit = self._auditor
+        yield _counter("audits", "Looks of the auditor into the database.", {(): audit.looks})
+        yield _counter("audit_failures", "Looks of the auditor that failed.", {(): audit.failures})
+        yield _counter("audit_found", "Forgotten alarms that the auditor has found.", {(): audit.found})
+        yield _gauge("audit_forgotten", "Open alarms without a deadline that will come, now.", {(): audit.forgotten})
+        yield _gauge("audit_age_seconds", "Since the auditor last looked.", {(): now_s - audit.looked_s})
+        lanes = {(lane,): length for lane, length in self._queue().items()}
+        yield _gauge("queue_length", "Inputs that wait for the loop, by lane.", lanes, ("lane",))
         yield _gauge("link_up", "1 while the broker is connected.", {(): float(gauges.link_is_up)})
         alarms = {(k.value, s.value): gauges.open_alarms.get((k, s), 0) for k in AlarmKind for s in _OPEN_STAGES}
         yield _gauge("open_alarms", "Alarms that are not closed.", alarms, ("kind", "stage"))
@@ -83,6 +101,7 @@ class RelayCollector(Collector):
             devices,
             ("state",),
         )
+        yield _gauge("communities_held", "Communities that this relay serves.", {(): gauges.held})
         yield from _counters(gauges.counts)
 
 

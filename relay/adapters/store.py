@@ -34,7 +34,7 @@ from relay.adapters.store_verify import verify
 from relay.core.alarm import Alarm, Outcome
 from relay.core.register import Register
 from relay.database import Place
-from relay.ports import Batch, ClockAnchor, Command, EventRow, NoticeRow, RejectedRow, Snapshot, StoreError
+from relay.ports import Batch, ClockAnchor, Command, EventRow, Forgotten, NoticeRow, RejectedRow, Snapshot, StoreError
 from relay.retention import Kept, Retained
 from relay.verdict import Verdict
 
@@ -255,6 +255,16 @@ class SqlStore:
         """Hooks that were or are to be told, oldest first."""
         with self._errors(), self._reader.begin() as connection:
             return _notices(connection, alarm=alarm, pending_only=pending_only)
+
+    def forgotten(self, before: datetime, limit: int) -> list[Forgotten]:
+        """For the auditor: open alarms without a deadline, or with one before this time, oldest first."""
+        table = schema.alarm
+        query = select(table.c.id, table.c.community, table.c.deadline).where(text(schema.OPEN)).limit(limit)
+        with self._errors(), self._reader.begin() as connection:
+            without = connection.execute(query.where(table.c.deadline.is_(None)).order_by(table.c.id))
+            found = [Forgotten(row.id, row.community, None) for row in without]
+            late = connection.execute(query.where(table.c.deadline < before).order_by(table.c.deadline))
+            return [*found, *(Forgotten(row.id, row.community, row.deadline) for row in late)][:limit]
 
     def rebuild_alarms(self) -> dict[str, Alarm]:
         """Every alarm as the journal alone tells it: what ``alarms`` must be equal to."""

@@ -20,14 +20,16 @@ from doorbell.wire import Channel, Topics
 from relay.adapters.clock import SystemClock
 from relay.adapters.notify import WebhookNotifier
 from relay.adapters.store import SqlStore
+from relay.auditor import Auditor
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter, make_folder
-from relay.commands.status import open_status
+from relay.commands.status import RelayParts, open_status
 from relay.database import PostgresPlace
 from relay.echo import Echo
 from relay.figures import Figures
 from relay.held import Held
+from relay.inbox import Inbox
 from relay.leases import LeaseDesk
-from relay.loop import Inbox, run_loop
+from relay.loop import run_loop
 from relay.ports import StoreError
 from relay.runtime import RelayRuntime
 from relay.settings import RelaySettings
@@ -65,6 +67,8 @@ def run_relay(settings: RelaySettings) -> ExitCode:
             shared = isinstance(settings.place(), PostgresPlace)
             store = SqlStore.open(settings.place(), exclusive=True, name=settings.name if shared else None)
             started.callback(store.close)
+            evidence = SqlStore.open(settings.place())  # connections of its own: what the auditor must not share
+            started.callback(evidence.close)
             inbox, held = Inbox(), Held(everything=not shared)
             notifier = WebhookNotifier(inbox.put)
             started.callback(notifier.close)
@@ -87,6 +91,7 @@ def run_relay(settings: RelaySettings) -> ExitCode:
                 store, link, notifier, clock, topics, held=held, flush=link.flush, stopwatch=stopwatch
             )
             runtime.start()
+            inbox.is_news = runtime.is_news
             link.start()
             started.callback(link.stop)
             leases = None
@@ -100,7 +105,11 @@ def run_relay(settings: RelaySettings) -> ExitCode:
                     say=partial(echo.say, link),
                     silent_ms=echo.silent_ms,
                 )
-            if (status := open_status(settings.status, figures, runtime, link)) is not None:
+            auditor = Auditor(evidence, inbox.put, now=clock.now, monotonic=stopwatch)
+            auditor.start()
+            started.callback(auditor.close)
+            parts = RelayParts(figures, runtime, inbox, auditor, link)
+            if (status := open_status(settings.status, parts)) is not None:
                 started.callback(status.close)
             service.ready()
             started.callback(service.stopping)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
@@ -11,7 +12,9 @@ import structlog
 
 from relay.adapters.metrics import MetricsPage, RelayCollector
 from relay.adapters.status import Page, StatusAnswer, StatusListener
+from relay.auditor import Auditor
 from relay.figures import Figures
+from relay.inbox import Inbox
 from relay.judgement import Ailment, Judgement, judge_life, judge_readiness
 from relay.loop import Alive
 from relay.runtime import RelayRuntime
@@ -22,15 +25,24 @@ from relay.texts.judgement import ADVICE
 _log = structlog.get_logger("relay.status")
 
 
-def open_status(
-    settings: StatusSettings, figures: Figures, runtime: RelayRuntime, link: Alive
-) -> StatusListener | None:
+@dataclass(frozen=True, slots=True)
+class RelayParts:
+    """What the pages are about."""
+
+    figures: Figures
+    runtime: RelayRuntime
+    inbox: Inbox
+    auditor: Auditor
+    link: Alive
+
+
+def open_status(settings: StatusSettings, parts: RelayParts) -> StatusListener | None:
     """Open the pages if the settings want them. An address that is taken is told and lived without: a relay that
     nobody can watch still rings."""
     if not settings.enabled:
         return None
     try:
-        listener = StatusListener(settings.host, settings.port, status_pages(figures, runtime, link))
+        listener = StatusListener(settings.host, settings.port, status_pages(parts))
     except OSError as error:
         _log.warning("status.unusable", host=settings.host, port=settings.port, reason=error.strerror or str(error))
         return None
@@ -38,15 +50,16 @@ def open_status(
     return listener
 
 
-def status_pages(figures: Figures, runtime: RelayRuntime, link: Alive) -> dict[str, Page]:
+def status_pages(parts: RelayParts) -> dict[str, Page]:
     """The pages by path."""
-    metrics = MetricsPage(RelayCollector(figures, runtime.gauges))
+    figures, runtime, link = parts.figures, parts.runtime, parts.link
+    metrics = MetricsPage(RelayCollector(figures, runtime.gauges, parts.inbox.lengths, parts.auditor))
 
     def life() -> Judgement:
         return judge_life(figures, link_alive=link.alive())
 
     def readiness() -> Judgement:
-        return judge_readiness(figures, runtime.gauges(), link_alive=link.alive())
+        return judge_readiness(figures, runtime.gauges(), parts.auditor, link_alive=link.alive())
 
     return {
         "/metrics": lambda accept: StatusAnswer(HTTPStatus.OK, *metrics.render(accept)),

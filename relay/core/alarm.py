@@ -164,6 +164,7 @@ class NoteType(StrEnum):
     CLOSED = "closed"
     CLOCK_STEPPED = "clock_stepped"
     HOOK_FAILED = "hook_failed"
+    RECOVERED = "recovered"
     WAITING = "waiting"
     """Nothing but the deadline changed."""
 
@@ -265,6 +266,11 @@ class DeadlinePassed:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadlineLost:
+    """The auditor found this open alarm without a deadline that will come: it must be looked at now."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClosedBy:
     """The office closed it by command. ``by`` is an account or program, not a name."""
 
@@ -289,6 +295,7 @@ AlarmEvent = (
     | BellsChanged
     | HookFailed
     | DeadlinePassed
+    | DeadlineLost
     | ClosedBy
     | ClockStepped
 )

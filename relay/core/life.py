@@ -25,6 +25,7 @@ from relay.core.alarm import (
     BellsChanged,
     ClockStepped,
     ClosedBy,
+    DeadlineLost,
     DeadlinePassed,
     Declined,
     DoneBy,
@@ -54,6 +55,7 @@ from relay.core.steps import (
 )
 
 APPLIED = "applied"
+HAS_DEADLINE = "has_deadline"
 
 
 def raise_alarm(
@@ -113,6 +115,8 @@ def advance_alarm(alarm: Alarm, event: AlarmEvent, around: Surroundings, now: da
             return _hook_failed(alarm, event, around, now)
         case DeadlinePassed():
             return _deadline_passed(alarm, around, now)
+        case DeadlineLost():
+            return _deadline_lost(alarm, around, now)
         case ClosedBy():
             return _close(alarm, event.outcome, now, note=event.note, by=event.by)
         case ClockStepped():
@@ -339,6 +343,27 @@ def _deadline_passed(alarm: Alarm, around: Surroundings, now: datetime) -> Advan
                 for hook in hooks
             )
             return Advance(replace(alarm, deadline=next_at), APPLIED, (noted,), notices)
+
+
+def _deadline_lost(alarm: Alarm, around: Surroundings, now: datetime) -> Advance:
+    """As if the deadline of its stage had just passed: rather one ring too many than somebody who waits for ever."""
+    if alarm.deadline is not None and alarm.deadline > now:
+        return Advance(alarm, HAS_DEADLINE)
+    match alarm.stage:
+        case AlarmStage.ARRIVED:
+            due = Due.DONE
+        case AlarmStage.ACCEPTED if alarm.helpers:
+            due = Due.ARRIVE
+            wait = timedelta(seconds=alarm.policy.arrive_wait_s)
+            due_at = min(alarm.helpers[-1].accepted_at, now) + wait
+            if due_at > now:  # there is still time to come, and nobody may be said to be late who is not
+                waiting = replace(alarm, deadline=due_at, due=due)
+                return Advance(waiting, APPLIED, (journal_note(NoteType.RECOVERED),))
+        case _:
+            due = Due.STEP
+            alarm = replace(alarm, stage=AlarmStage.RINGING)
+    passed = _deadline_passed(replace(alarm, deadline=now, due=due), around, now)
+    return Advance(passed.alarm, APPLIED, (journal_note(NoteType.RECOVERED), *passed.notes), passed.notices)
 
 
 def _clock_stepped(alarm: Alarm, event: ClockStepped) -> Advance:

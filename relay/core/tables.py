@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from relay.core.alarm import (
     BellsChanged,
     ClockStepped,
     ClosedBy,
+    DeadlineLost,
     DeadlinePassed,
     Declined,
     DoneBy,
@@ -95,6 +97,7 @@ _ALARMS: dict[AlarmStage, Callable[[], Alarm]] = {
 }
 """An alarm in each stage: in ``accepted`` and ``arrived`` volunteer a is the helper."""
 
+_LOST = "the auditor finds it without a deadline"
 _PRESS = Pressed("panel", _at(_NOW_S), 8)
 _EVENTS: dict[str, tuple[AlarmEvent, ...]] = {
     "help pressed again": (_PRESS,),
@@ -117,6 +120,8 @@ _EVENTS: dict[str, tuple[AlarmEvent, ...]] = {
     "a hook of another step fails": (HookFailed("hook"),),
     "the clock comes to look, early": (DeadlinePassed(),),
     "the deadline passes": (DeadlinePassed(),),
+    "the auditor finds it, though its deadline will come": (DeadlineLost(),),
+    _LOST: (DeadlineLost(),),
     "the office closes it": (ClosedBy(Outcome.HOSPITAL, "office"),),
     "the relay's clock is set": (ClockStepped(60_000),),
 }
@@ -127,6 +132,8 @@ def _play(stage: AlarmStage, name: str) -> tuple[Alarm, list[Advance]]:
     now = _at(_NOW_S)
     if name == "the deadline passes" and alarm.deadline is not None:
         now = alarm.deadline
+    if name == _LOST and alarm.is_open:
+        alarm = before = replace(alarm, deadline=None)
     results = []
     for event in _EVENTS[name]:
         results.append(advance_alarm(alarm, event, _AROUND, now))

@@ -54,4 +54,38 @@ ADVICE: Mapping[Ailment, Advice] = {
             "certificates.",
         ),
     ),
+    Ailment.AUDITOR_SILENT: Advice(
+        Text(
+            "审计员已经一分钟没有查看数据库：有没有警报被遗忘，现在没人知道。",
+            "The auditor has not looked into the database for a minute: nobody knows whether an alarm is forgotten.",
+        ),
+        Text(
+            "看日志里 auditor.failed 的原因；数据库正常而仍不恢复的，重新启动 doorbell-relay。",
+            "See the reason in the log line auditor.failed; if the database is well and it stays so, restart "
+            "doorbell-relay.",
+        ),
+    ),
+    Ailment.ALARMS_FORGOTTEN: Advice(
+        Text(
+            "有未结束的警报没有将来的期限：不会再有人被呼叫。",
+            "There are open alarms without a deadline that will come: nobody more would be called.",
+        ),
+        Text(
+            "立刻打电话给那一户：日志里 alarm.forgotten 一行有警报号，用 doorbell-relay alarms show 查看是哪一户；"
+            "中继会自己重新处理，一分钟后仍在的，重新启动 doorbell-relay，并把日志交给开发者。",
+            "Call that household now: the log line alarm.forgotten names the alarm, doorbell-relay alarms show the "
+            "household. The relay looks at it again by itself; if it is still there after a minute, restart "
+            "doorbell-relay and give the log to the developers.",
+        ),
+    ),
+    Ailment.SHEDDING: Advice(
+        Text(
+            "中继来不及读完所有设备的心跳；求助和回答不受影响，一个也不丢。",
+            "The relay does not keep up with the heartbeats; no press and no answer is dropped.",
+        ),
+        Text(
+            "检查处理器和磁盘是否被别的程序占用；设备很多时，把 report_interval_s 调大或增加一台中继。",
+            "See what else uses processor and disk; with very many devices raise report_interval_s or add a relay.",
+        ),
+    ),
 }

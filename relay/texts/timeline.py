@@ -41,6 +41,10 @@ SENTENCES: Mapping[str, Text] = {
     NoteType.CLOSED: Text("结束：{outcome}（{by}）", "closed: {outcome} (by {by})"),
     NoteType.CLOCK_STEPPED: Text("中继时钟被调整 {delta_ms} 毫秒", "the relay's clock was set by {delta_ms} ms"),
     NoteType.HOOK_FAILED: Text("无法通知 {hook}", "{hook} could not be told"),
+    NoteType.RECOVERED: Text(
+        "审计员发现这个警报没有将来的期限，立即处理",
+        "the auditor found this alarm without a deadline that would come: it is looked at now",
+    ),
 }
 
 

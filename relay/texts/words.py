@@ -60,6 +60,7 @@ LINES: Mapping[NoteType | LineType, Text] = {
     NoteType.CLOSED: Text("结束", "closed"),
     NoteType.CLOCK_STEPPED: Text("时钟跳变", "clock stepped"),
     NoteType.HOOK_FAILED: Text("通知失败", "hook failed"),
+    NoteType.RECOVERED: Text("审计追回", "recovered"),
     NoteType.WAITING: Text("继续等待", "waiting"),
     LineType.SIGN_OF_LIFE: Text("报平安", "sign of life"),
     LineType.TEST: Text("测试", "test"),

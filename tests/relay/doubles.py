@@ -7,16 +7,18 @@ is told by a hook, and an office with a bell and a board.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from doorbell.link import Delivery, LinkUp
 from doorbell.wire import AlarmKind, Desired, Topics, decode
+from relay.auditor import Auditor
 from relay.core.policy import OnMistake, Policy, Step, parse_target
 from relay.core.register import Community, Device, DeviceRole, Group, Hook, Household, Person, Register
-from relay.ports import Batch, NoticeDelivered, NoticeRow
+from relay.ports import Batch, Forgotten, NoticeDelivered, NoticeRow
 from relay.runtime import RelayInput, RelayRuntime
 from relay.turn import Turn
 from sim.stores import MemoryStore
@@ -164,6 +166,24 @@ class FakeNotifier:
         assert notice.hook == hook.id
         self.trace.append(("tell", hook.id))
         self.sent.append(notice)
+
+
+@dataclass
+class FakeEvidence:
+    """A database as the auditor sees it: these open alarms have no deadline that will come."""
+
+    rows: list[Forgotten] = field(default_factory=list)
+
+    def forgotten(self, before: datetime, limit: int) -> list[Forgotten]:
+        """Whatever the test has put there."""
+        return self.rows[:limit]
+
+
+def content_auditor(monotonic: Callable[[], float] = time.monotonic) -> Auditor:
+    """An auditor that has just looked and found nothing."""
+    auditor = Auditor(FakeEvidence(), lambda _: None, now=lambda: T0, monotonic=monotonic)
+    auditor.look()
+    return auditor
 
 
 # ---------------------------------------------------------------------------------------------------------------------

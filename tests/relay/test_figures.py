@@ -2,16 +2,19 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from relay.figures import Figures, Spread
-from relay.judgement import STUCK_S, UNPROVEN_S, Ailment, judge_life, judge_readiness
+from relay.auditor import INTERVAL_S, Auditor
+from relay.figures import Figures, Gauges, Spread
+from relay.judgement import STUCK_S, UNPROVEN_S, Ailment, Judgement, judge_life, judge_readiness
 from relay.loop import PROOF_S
+from relay.ports import Forgotten
 from relay.runtime import RelayRuntime
 from relay.texts import Language
 from relay.texts.judgement import ADVICE
-from tests.relay.doubles import BELLS, PENG, WANG, House
+from tests.relay.doubles import BELLS, PENG, WANG, FakeEvidence, House, content_auditor, uid
 
 
 class Watch:
@@ -142,6 +145,11 @@ def well_since_now(house: Measured) -> None:
     house.figures.turned(house.hear())
 
 
+def ready(house: Measured, gauges: Gauges | None = None) -> Judgement:
+    """The judgement, beside an auditor that is content."""
+    return judge_readiness(house.figures, gauges or house.relay.gauges(), content_auditor(house.watch), link_alive=True)
+
+
 @pytest.mark.parametrize(("idle_s", "problems"), [(0.0, ()), (STUCK_S, ()), (STUCK_S + 0.1, (Ailment.LOOP_STUCK,))])
 def test_a_loop_that_does_not_move_is_no_life(idle_s: float, problems: tuple[Ailment, ...]) -> None:
     house = Measured()
@@ -157,10 +165,10 @@ def test_a_dead_link_is_no_life_and_a_refusing_database_is_life_but_not_readines
     house.watch.now_s += STUCK_S * 10
     house.figures.store_failed()
     assert judge_life(house.figures, link_alive=True).well
-    judged = judge_readiness(house.figures, house.relay.gauges(), link_alive=True)
+    judged = ready(house)
     assert judged.problems == (Ailment.STORE_REFUSES,)
     well_since_now(house)
-    assert judge_readiness(house.figures, house.relay.gauges(), link_alive=True).well
+    assert ready(house).well
 
 
 def test_ready_needs_a_commit_of_late_and_a_broker() -> None:
@@ -169,11 +177,37 @@ def test_ready_needs_a_commit_of_late_and_a_broker() -> None:
     for _ in range(round(UNPROVEN_S // 10) + 1):
         house.watch.now_s += 10.0
         house.figures.turned(house.hear())
-    assert judge_readiness(house.figures, house.relay.gauges(), link_alive=True).problems == (Ailment.STORE_UNPROVEN,)
+    assert judge_readiness(
+        house.figures, house.relay.gauges(), content_auditor(house.watch), link_alive=True
+    ).problems == (Ailment.STORE_UNPROVEN,)
     well_since_now(house)
     gauges = replace(house.relay.gauges(), link_is_up=False)
-    assert judge_readiness(house.figures, gauges, link_alive=True).problems == (Ailment.BROKER_AWAY,)
+    assert ready(house, gauges).problems == (Ailment.BROKER_AWAY,)
     assert PROOF_S < UNPROVEN_S, "an idle relay proves itself before it is doubted"
+
+
+def test_ready_needs_an_auditor_that_looks_and_finds_nothing(allow_error_logs: list[dict[str, Any]]) -> None:
+    house = Measured()
+    well_since_now(house)
+    evidence = FakeEvidence()
+    auditor = Auditor(evidence, lambda _: None, now=house.clock.now, monotonic=house.watch)
+
+    def problems() -> tuple[Ailment, ...]:
+        house.figures.turned(house.hear())
+        house.figures.proven_s = house.watch.now_s
+        return judge_readiness(house.figures, house.relay.gauges(), auditor, link_alive=True).problems
+
+    assert problems() == ()
+    house.watch.now_s += 3 * INTERVAL_S + 1
+    assert problems() == (Ailment.AUDITOR_SILENT,)
+    evidence.rows = [Forgotten(uid(1), "xihu", None)]
+    auditor.look()
+    assert problems() == (), "seen once, it may be a clock that has just been set"
+    auditor.look()
+    assert problems() == (Ailment.ALARMS_FORGOTTEN,)
+    evidence.rows = []
+    auditor.look()
+    assert problems() == ()
 
 
 def test_every_problem_has_words_in_both_languages_and_something_to_do() -> None:

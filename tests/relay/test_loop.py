@@ -8,7 +8,8 @@ import pytest
 
 from doorbell.logs import configure_logs
 from relay.figures import Figures
-from relay.loop import Inbox, run_loop
+from relay.inbox import Inbox
+from relay.loop import run_loop
 from relay.ports import Batch, StoreError
 from tests.relay.doubles import House, TracingStore
 

@@ -1,5 +1,7 @@
 """A turn of the relay: commit, then acknowledge, then publish; and what happens when a part of it fails."""
 
+import json
+
 import pytest
 import structlog
 from structlog.testing import capture_logs
@@ -119,6 +121,32 @@ def test_everything_that_a_second_press_writes_can_be_logged() -> None:
     assert told["alarm.pressed_again"]["presses"] == 2
     assert told["alarm.accepted"]["device"] == PENG
     assert told["alarm.accepted"]["alarm"] == uid(1)
+
+
+def test_every_transition_is_one_line_that_says_where_it_led() -> None:
+    house = House()
+    with capture_logs() as logs:
+        house.press(1)
+        house.hear(house.report(PENG, 1))
+        house.advance(46_000)
+        house.hear(house.event(WANG, "decline", 2, alarm=1), house.event(PENG, "accept", 3, alarm=1))
+        house.hear(house.event(PANEL, "ok", 4))
+        house.hear(house.event(PENG, "done", 5, alarm=1))
+    lines = [line for line in logs if line["event"].startswith("alarm.")]
+    assert [(line["event"], line["stage"], line.get("step")) for line in lines] == [
+        ("alarm.raised", "ringing", 1),
+        ("alarm.sounding", "ringing", None),
+        ("alarm.step_started", "ringing", 2),
+        ("alarm.declined", "ringing", None),
+        ("alarm.accepted", "accepted", None),
+        ("alarm.arrived", "arrived", None),
+        ("alarm.closed", "closed", None),
+    ]
+    for line in lines:
+        where = {key: line[key] for key in ("alarm", "community", "household", "kind")}
+        assert where == {"alarm": uid(1), "community": "xihu", "household": "liu", "kind": "help"}
+        assert (line["deadline"] is None) == (line["stage"] == "closed")
+        assert json.loads(json.dumps(line)) == line, "nothing in it that JSON has no words for"
 
 
 def test_logs_name_no_person_and_no_place() -> None:

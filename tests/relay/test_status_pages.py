@@ -11,10 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relay.adapters.metrics import COUNTERS, MAX_SERIES, PREFIX, RelayCollector
 from relay.adapters.status import Page, StatusListener
-from relay.commands.status import open_status, status_pages
+from relay.commands.status import RelayParts, open_status, status_pages
 from relay.figures import Figures
+from relay.inbox import Inbox
 from relay.settings import StatusSettings
-from tests.relay.doubles import PENG, C, House
+from tests.relay.doubles import PENG, C, House, content_auditor
 
 
 class Link:
@@ -30,8 +31,12 @@ def house() -> House:
     return House()
 
 
+def parts_of(house: House, figures: Figures | None = None, link: Link | None = None) -> RelayParts:
+    return RelayParts(figures or Figures(), house.relay, Inbox(), content_auditor(), link or Link())
+
+
 def pages_of(house: House, figures: Figures | None = None, link: Link | None = None) -> dict[str, Page]:
-    return status_pages(figures or Figures(), house.relay, link or Link())
+    return status_pages(parts_of(house, figures, link))
 
 
 def samples(page: Page) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -98,7 +103,7 @@ def test_a_count_that_nobody_has_given_a_metric_is_seen_all_the_same(house: Hous
 
 def test_every_name_and_label_is_one_that_prometheus_takes(house: House) -> None:
     house.press(1)
-    collector = RelayCollector(Figures(), house.relay.gauges)
+    collector = RelayCollector(Figures(), house.relay.gauges, Inbox().lengths, content_auditor())
     names = [family.name for family in collector.collect()]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(PREFIX + r"[a-z][a-z_]*", name) for name in names)
@@ -138,7 +143,7 @@ def test_a_relay_that_is_well_says_so_and_one_that_is_not_says_what_to_do(house:
 
 @pytest.fixture
 def opened(house: House) -> "Callable[[StatusSettings], StatusListener | None]":
-    return lambda settings: open_status(settings, Figures(), house.relay, Link())
+    return lambda settings: open_status(settings, parts_of(house))
 
 
 def test_pages_can_be_switched_off_and_a_port_that_is_taken_stops_nothing(

@@ -44,6 +44,7 @@ def test_a_press_rings_the_neighbours_and_every_step_is_seen_and_written(tmp_pat
         # An answer, and later "done", each shows as answering until its receipt.
         assert in_turn(lights(story.shown(town.second))) == ["ringing", "answering", "mine", "answering", "ready"]
         assert_journal(town)
+        assert_status(town)
         for program in (town.relay, *town.devices):
             assert program.stop() == 0, program.last_words()
 
@@ -64,6 +65,20 @@ def assert_journal(town: Town) -> None:
     page = json.loads(town.ask_relay("alarms", "show", told[0]["alarm"][:8], "--json"))
     assert (page["stage"], page["outcome"]) == ("closed", "helped")
     assert page["timeline"] == [line for line in lines if line["alarm"]]
+
+
+def assert_status(town: Town) -> None:
+    """The relay is well, and has counted what happened."""
+    for path in ("/healthz", "/readyz"):
+        code, text = town.status_page(path)
+        assert (code, json.loads(text)["status"]) == (200, "ok"), text
+    counted = dict(line.rsplit(" ", 1) for line in town.status_page("/metrics")[1].splitlines() if line[0] != "#")
+    for metric in ("press_to_ring_seconds_count", "press_to_sound_seconds_count", 'transitions_total{line="accepted"}'):
+        assert counted[f"doorbell_relay_{metric}"] == "1.0"
+    assert float(counted["doorbell_relay_press_to_ring_seconds_sum"]) > 0
+    assert float(counted["doorbell_relay_press_to_sound_seconds_sum"]) > float(
+        counted["doorbell_relay_press_to_ring_seconds_sum"]
+    )
 
 
 def lights(shown: list[Sighting]) -> Iterable[str]:

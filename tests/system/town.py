@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Self
 
@@ -167,6 +168,18 @@ class Town:
         """The output of ``doorbell-relay words``, which must succeed."""
         return run_to_end(self.relay_command(*words))
 
+    def status_page(self, path: str) -> tuple[int, str]:
+        """Code and text of a status page of the relay."""
+        listening = self.relay.logged("status.listening")
+        assert listening is not None
+        connection = HTTPConnection("127.0.0.1", listening["port"], timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
     def config_of(self, name: str) -> Path:
         """The settings file of a device."""
         return self._directory / f"{name}.toml"
@@ -187,7 +200,8 @@ class Town:
         self.broker.start()
         register = self._directory / "register.toml"
         register.write_text(REGISTER, "utf-8")
-        self.relay_config.write_text(f'name = "town"\ndatabase = "{self.database.name}"\n{self._common()}', "utf-8")
+        settings = f'name = "town"\ndatabase = "{self.database.name}"\n{self._common()}\n\n[status]\nport = 0\n'
+        self.relay_config.write_text(settings, "utf-8")
         for device in self.devices:
             self._leaving.callback(device.close)
             device.start()

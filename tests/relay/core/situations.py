@@ -6,7 +6,7 @@ Times in words are seconds since the press: ``@45`` is 45 s after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -20,6 +20,7 @@ from relay.core.alarm import (
     BellsChanged,
     ClockStepped,
     ClosedBy,
+    DeadlineLost,
     DeadlinePassed,
     Declined,
     DoneBy,
@@ -151,6 +152,8 @@ EVENTS: dict[str, Callable[[Story], AlarmEvent]] = {
     "board fails": lambda s: HookFailed(BOARD),
     "deadline, early": lambda s: DeadlinePassed(),
     "deadline": lambda s: DeadlinePassed(),
+    "auditor, in time": lambda s: DeadlineLost(),
+    "auditor, none left": lambda s: DeadlineLost(),
     "office closes": lambda s: ClosedBy(Outcome.HOSPITAL, "office", "120"),
     "clock steps": lambda s: ClockStepped(3_600_000),
 }
@@ -169,6 +172,8 @@ class Case:
         before = story.alarm
         if self.event == "deadline" and before.deadline is not None:
             story.at((before.deadline - T0).total_seconds())
+        if self.event == "auditor, none left" and before.is_open:
+            before = story.alarm = replace(before, deadline=None, due=None, step_ends=None)
         return before, story.happens(EVENTS[self.event](story)).last
 
 
