@@ -97,6 +97,10 @@ virtual-pi-cuts: setup test-deps virtual-pi-deps ## 50 power cuts of it; ARGS="-
 virtual-pi-deps: ## Debian packages that the virtual Pi needs: an emulator, what makes a root and a disk
 	@tools/apt.sh mmdebstrap debian-archive-keyring qemu-system-x86 ipxe-qemu seabios qemu-utils e2fsprogs kmod cpio
 
+.PHONY: mutants
+mutants: setup ## would a test notice a wrong line of the cores? ARGS="relay.core.lease" chooses, ARGS="--fresh --write" keeps it
+	@$(BIN)/python -m tools.mutants $(ARGS)
+
 .PHONY: bench
 bench: setup ## press to ring, rate, memory, each beside its floor; ARGS="--write" keeps it in docs/benchmarks.md
 	@$(BIN)/python -m bench.ring $(ARGS)
