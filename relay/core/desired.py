@@ -121,9 +121,7 @@ def _volunteers(register: Register, bells: Iterable[str]) -> tuple[Neighbour, ..
     """Who answers at these bells, by name."""
     people = ((bell, register.people.get(register.devices[bell].person or "")) for bell in bells)
     return tuple(
-        Neighbour.model_construct(device=bell, label=person.name, place="")
-        for bell, person in people
-        if person is not None
+        Neighbour.model_construct(device=bell, label=person.name) for bell, person in people if person is not None
     )
 
 

@@ -149,9 +149,8 @@ def plan_leases(
     foreign = tuple(sorted(held.keys() - set(communities)))
     candidates = _candidates([me, *(member for member in alive if member.name != me.name)])
     if me not in candidates:
-        # With nobody to give to, serve on: time passes and hooks are told even without a broker. Unless we must go.
-        give = tuple(sorted(held)) if candidates or me.leaving else foreign
-        return LeasePlan(give=give, bury=bury)
+        # There is somebody to give to, or we must go: whoever is not leaving is a candidate while nobody hears devices.
+        return LeasePlan(give=tuple(sorted(held)), bury=bury)
     counts = Counter(lease.holder for lease in table.leases.values() if lease.community in communities)
     ranked = sorted(candidates, key=lambda member: (-counts[member.run], member.name))
     share, extra = divmod(len(communities), len(ranked))
@@ -159,13 +158,12 @@ def plan_leases(
     mine = ranked.index(me)
     surplus: list[str] = []
     if me.ready:  # among relays that do not hear the devices yet nothing moves that somebody has
-        surplus = sorted(held.keys() - set(foreign))[max(len(held) - len(foreign) + min(wants[mine], 0), 0) :]
+        surplus = sorted(held.keys() - set(foreign))[counts[me.run] + min(wants[mine], 0) :]
     free = sorted(view.free_since_ms)
     before = sum(max(want, 0) for want in wants[:mine])
     chosen = dict.fromkeys(free[before : before + max(wants[mine], 0)])
-    if not me.leaving:
-        orphans = (c for c in free if now_ms - view.free_since_ms[c] >= 2 * times.beat_ms)
-        chosen.update(dict.fromkeys(orphans))
+    orphans = (c for c in free if now_ms - view.free_since_ms[c] >= 2 * times.beat_ms)
+    chosen.update(dict.fromkeys(orphans))
     claims = tuple(Claim(c, table.leases[c].fence if c in table.leases else 0) for c in sorted(chosen))
     return LeasePlan(take=claims, give=(*surplus, *foreign), bury=bury)
 

@@ -178,7 +178,7 @@ def _before_last_press(alarm: Alarm, event: OkPressed) -> bool:
     seqs = dict(alarm.press_seqs)
     pressed_seq = seqs.get(event.device)
     if event.seq is not None and pressed_seq is not None:
-        if event.seq < pressed_seq:
+        if event.seq <= pressed_seq:  # never the same, and in doubt the alarm goes on
             return True
         if len(seqs) == 1:
             return False

@@ -70,11 +70,9 @@ def _begin(alarm: Alarm, number: int, call: Call, around: Surroundings, now: dat
 
 
 def watch_deafness(alarm: Alarm, now: datetime) -> Alarm:
-    """Look again after ``DEAF_S`` when nobody sounds yet and the step could be cut short by that."""
+    """A step before the last whose bells nobody has heard: look again after ``DEAF_S``, if it still waits then."""
     check_at = now + timedelta(seconds=DEAF_S)
-    if alarm.at_last_step or is_heard(alarm) or not alarm.step_bells or alarm.step_ends is None:
-        return alarm
-    if check_at >= alarm.step_ends:
+    if alarm.step_ends is None or check_at >= alarm.step_ends:
         return alarm
     return replace(alarm, deadline=check_at, due=Due.DEAF)
 
@@ -137,8 +135,8 @@ def call_everybody(alarm: Alarm, around: Surroundings, now: datetime) -> _Starte
 
 
 def ringing_again(alarm: Alarm, now: datetime) -> Alarm:
-    """Back in the stage ``ringing``; a step must be started next."""
-    return replace(alarm, stage=AlarmStage.RINGING, since=now, deadline=now, due=Due.STEP)
+    """Back in the stage ``ringing``; a step must be started next, and brings the deadline."""
+    return replace(alarm, stage=AlarmStage.RINGING, since=now)
 
 
 def _notices(alarm: Alarm, hooks: Iterable[str], occasion: NoteType, now: datetime) -> tuple[Notice, ...]:

@@ -17,8 +17,8 @@ from doorbell.wire import (
     decode,
 )
 from doorbell.wire.messages import MAX_PEERS
-from relay.core.alarm import Alarm, AlarmStage, NoteType
-from relay.core.desired import content_of, desired_for, panel_alarm, payload_of, rings_for
+from relay.core.alarm import Accepted, Alarm, AlarmStage, NoteType
+from relay.core.desired import MAX_CONTENT_BYTES, content_of, desired_for, panel_alarm, payload_of, rings_for
 from relay.core.notice import MAX_WAIT_S, next_attempt, notice_body
 from relay.core.register import Community, Device, DeviceRole, Household, Person, Register
 from tests.relay.core.situations import SITUATIONS, Story, at
@@ -74,6 +74,37 @@ def test_a_panel_is_told_coverage_peers_and_settings() -> None:
     assert said.peers == (PENG, WANG)
     assert said.settings.language == "zh-CN"
     assert (said.rings, said.rev, said.stored) == ((), 7, (uid(5),))
+
+
+def test_a_panel_that_no_household_has_is_shown_nothing_of_any() -> None:
+    spare = Device("button-spare", C, DeviceRole.PANEL)
+    assert desired_for(REGISTER, spare, [Story().alarm], frozenset(BELLS)).panel is None
+    odd = replace(REGISTER.devices[PENG], household="liu")
+    assert desired_for(REGISTER, odd, [Story().alarm], frozenset(BELLS)).panel is None, "nor does a bell become one"
+
+
+@pytest.mark.parametrize("role", DeviceRole)
+def test_what_is_registered_for_a_device_is_what_it_is_told(role: DeviceRole) -> None:
+    made = Device("new", C, role, household="chen", person="peng", volume=30, report_interval_s=20)
+    register = replace(REGISTER, devices={"new": made}, communities={C: Community(C, "x", "en")})
+    said = shown("new", [], register).settings
+    assert (said.volume, said.report_interval_s, said.language) == (30, 20, "en")
+    assert shown("new", [], replace(register, communities={})).settings.language is None
+
+
+def test_whoever_is_registered_no_more_is_no_neighbour() -> None:
+    people = {"peng": REGISTER.people["peng"]}
+    assert [one.device for one in shown(PANEL, [], replace(REGISTER, people=people)).neighbours] == [PENG]
+
+
+def test_what_stands_for_a_name_that_is_gone_fits_the_wire() -> None:
+    """A bell refuses a state with a label of more than 40 characters, and does not ring."""
+    alarm = replace(Story().alarm, household="h" * 63)
+    (said,) = shown(PENG, [alarm]).rings
+    assert (said.label, said.place) == ("h" * 40, "")
+    alarm = Story().at(5).happens(Accepted("p" * 63, PENG, at(5))).alarm
+    (said,) = shown(PENG, [alarm]).rings
+    assert said.who == "p" * 40
 
 
 def test_a_name_that_is_no_longer_registered_is_shown_as_its_id() -> None:
@@ -179,6 +210,9 @@ def test_neighbours_yield_to_rings_where_not_all_fits() -> None:
     quiet = decode(Desired, payload_of(1, (), content_of(desired_for(register, bell, [], ()))))
     assert 10 <= len(quiet.neighbours) <= MAX_PEERS
     assert [one.device for one in quiet.neighbours] == list(quiet.peers[: len(quiet.neighbours)])
+    whole = desired_for(register, bell, [], ())
+    more = whole.model_copy(update={"neighbours": whole.neighbours[: len(quiet.neighbours) + 1]})
+    assert len(more.model_dump_json().encode()) > MAX_CONTENT_BYTES, "no more is left out than must be"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -276,6 +310,14 @@ def test_every_kind_has_its_words(kind: AlarmKind, language: str) -> None:
     texts = {notice_body(register, replace(Story().alarm, kind=k), NoteType.RAISED)["text"] for k in AlarmKind}
     assert len(texts) == len(AlarmKind)
     assert notice_body(Register(), replace(Story().alarm, kind=kind), NoteType.RAISED)["label"] == "liu"
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_a_home_without_a_place_is_told_by_its_name_alone(language: str) -> None:
+    register = replace(REGISTER, communities={C: Community(C, "x", language)}, households={})
+    said = notice_body(register, Story().alarm, NoteType.RAISED)
+    assert (said["label"], said["place"]) == ("liu", "")
+    assert "liu：" in said["text"] or "liu: " in said["text"]
 
 
 @pytest.mark.parametrize(

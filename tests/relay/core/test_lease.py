@@ -62,6 +62,30 @@ def test_a_relay_that_comes_is_given_its_share_and_takes_what_is_given() -> None
     assert plan(B, given) == LeasePlan(take=claims("south", "west"))
 
 
+def test_what_is_registered_no_more_is_given_beside_the_surplus() -> None:
+    seen = table([A, B], east=A, north=A, south=A, west=A, gone=A)
+    assert plan(A, seen) == LeasePlan(give=("south", "west", "gone"))
+
+
+def test_one_that_leaves_buries_the_dead_too() -> None:
+    leaving = replace(A, leaving=True)
+    seen = table([leaving, B], east=A)
+    view = look(replace(seen, members={"a": replace(leaving, beat=1), "b": B}), TIMES.expire_ms, look(seen, 0))
+    assert plan(leaving, seen, view, TIMES.expire_ms) == LeasePlan(give=("east",), bury=(B,))
+
+
+def test_a_relay_that_has_said_nothing_yet_neither_hears_anybody_nor_leaves() -> None:
+    fresh = Member("a", "run-a")
+    assert (fresh.ready, fresh.leaving) == (False, False)
+    seen = table([fresh, B], east=A, north=A)
+    assert plan(fresh, seen).give == ("east", "north"), "to the one that hears the devices"
+
+
+def test_the_usual_times_move_a_dead_relays_communities_within_ten_seconds() -> None:
+    """Its silence, the beat at which another sees it, and two more for what a second dead one should have taken."""
+    assert TIMES.expire_ms + (1 + 2) * TIMES.beat_ms < 10_000
+
+
 def test_what_cannot_be_divided_stays_where_it_is() -> None:
     seen = table([A, B], east=B, north=B, south=B, west=A)
     assert plan(B, seen).give == ("south",)
@@ -129,10 +153,10 @@ def test_another_run_of_a_name_has_none_of_the_old_ones_leases() -> None:
 def test_what_nobody_takes_for_two_beats_is_taken_by_whoever_sees_it() -> None:
     """A relay may be counted on that has just died: serving comes before sharing."""
     seen = table([A, B], east=A, north=A, south=None, west=B)
-    view = look(seen, 0)
-    wait_ms = 2 * TIMES.beat_ms
-    assert plan(A, seen, look(seen, wait_ms - 1, view), wait_ms - 1) == LeasePlan()
-    assert plan(A, seen, look(seen, wait_ms, view), wait_ms) == LeasePlan(take=claims("south"))
+    view = look(seen, 50_000)
+    over_ms = 50_000 + 2 * TIMES.beat_ms
+    assert plan(A, seen, look(seen, over_ms - 1, view), over_ms - 1) == LeasePlan()
+    assert plan(A, seen, look(seen, over_ms, view), over_ms) == LeasePlan(take=claims("south"))
 
 
 def test_a_community_that_is_registered_no_more_is_let_go_and_never_taken() -> None:
@@ -184,3 +208,8 @@ def test_a_relay_stops_speaking_before_anybody_can_hold_it_for_dead() -> None:
 def test_times_that_cannot_work_are_refused(times: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="outlast"):
         LeaseTimes(**times)
+
+
+@pytest.mark.parametrize("times", [{"beat_ms": 2_250}, {"margin_ms": 1}, {"margin_ms": 4_000}])
+def test_times_that_just_work_are_taken(times: dict[str, int]) -> None:
+    LeaseTimes(**times)

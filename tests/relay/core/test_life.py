@@ -1,5 +1,7 @@
 """Rules of an alarm's life that one event does not show."""
 
+from dataclasses import replace
+
 import pytest
 
 from doorbell.wire import AlarmKind
@@ -21,7 +23,7 @@ from relay.core.alarm import (
 )
 from relay.core.life import raise_alarm
 from relay.core.policy import DEAF_S, THREE_PRESSES_S
-from relay.core.steps import Surroundings
+from relay.core.steps import Surroundings, due_wait_s
 from tests.relay.core.situations import SITUATIONS, Story, at
 from tests.relay.doubles import BELLS, BOARD, CHAT, DOCTOR, OFFICE, PANEL, PENG, WANG, neighbourhood, steps, uid
 
@@ -46,6 +48,7 @@ def test_a_press_rings_the_first_volunteer() -> None:
     assert (alarm.called, alarm.step_bells, alarm.presses, alarm.press_seqs) == ((PENG,), (PENG,), 1, ((PANEL, 10),))
     assert (alarm.id, alarm.household, alarm.source, alarm.raised_at) == (uid(1), "liu", PANEL, at(0))
     assert notes(story) == ["raised", "step_started"]
+    assert dict(story.last.notes[0].data) == {"kind": "help", "source": PANEL, "late_ms": 0}
     assert story.last.notices == ()
 
 
@@ -64,6 +67,8 @@ def test_steps_that_nobody_can_hear_are_passed_over_and_still_asked(
     story = Story(online=online)
     assert (story.alarm.step, story.alarm.called) == (step, called)
     assert notes(story).count("step_deaf") == step
+    passed = [dict(note.data) for note in story.last.notes if note.type is NoteType.STEP_DEAF]
+    assert passed == [{"step": 1, "bells": [PENG]}, {"step": 2, "bells": [PENG, WANG]}][:step]
 
 
 def test_a_household_that_nobody_belongs_to_has_an_alarm_that_comes_back_for_ever() -> None:
@@ -92,9 +97,16 @@ def test_a_late_press_is_raised_now_with_the_time_at_which_it_happened() -> None
     assert dict(result.notes[0].data)["late_ms"] == 7_200_000
 
 
-def test_a_wait_shorter_than_deafness_is_not_stretched_by_it() -> None:
-    story = Story(register=neighbourhood(help_steps=steps(("volunteer:1", 3), ("volunteers", 60))))
-    assert (story.alarm.deadline, story.alarm.due) == (at(3), Due.STEP)
+@pytest.mark.parametrize("wait_s", [3, DEAF_S])
+def test_a_wait_no_longer_than_deafness_is_not_stretched_by_it(wait_s: int) -> None:
+    story = Story(register=neighbourhood(help_steps=steps(("volunteer:1", wait_s), ("volunteers", 60))))
+    assert (story.alarm.deadline, story.alarm.due) == (at(wait_s), Due.STEP)
+
+
+def test_the_last_step_waits_its_time_though_nobody_hears_it() -> None:
+    """After it comes only itself: cut short, it would call the same people every 5 s."""
+    story = Story(register=neighbourhood(help_steps=steps(("volunteer:1", 45), ("volunteers", 60)))).until(5)
+    assert (story.alarm.step, story.alarm.due, story.alarm.deadline) == (1, Due.STEP, at(65))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -124,6 +136,46 @@ def test_three_presses_after_somebody_said_coming_ring_everybody_and_keep_the_he
     assert alarm.holder is None
 
 
+def test_three_presses_tell_hooks_of_earlier_steps_again_only_after_somebody_had_accepted() -> None:
+    """While it rings they have been told of this alarm as it is; an acceptance has told them that it is over."""
+    policy = steps(("hook:board", 45), ("volunteers", 45), ("volunteers", 60))
+    ringing = Story(register=neighbourhood(help_steps=policy)).until(46)
+    for second in (47, 48):
+        ringing.at(second).press()
+    assert (ringing.alarm.step, ringing.last.notices) == (2, ())
+    accepted = Story(register=neighbourhood(help_steps=policy)).until(46).at(47).accept("peng")
+    for second in (48, 49, 50):
+        accepted.at(second).press()
+    assert (accepted.alarm.step, [(n.hook, n.occasion) for n in accepted.last.notices]) == (
+        2,
+        [(BOARD, NoteType.ALL_CALLED)],
+    )
+
+
+def test_three_presses_forget_nobody_who_was_called_before() -> None:
+    """Also not a bell that the panel itself had rung."""
+    story = (
+        Story().at(5).happens(Accepted("chen", "bell-chen", at(5))).at(6).happens(Declined("chen", "bell-chen", at(6)))
+    )
+    for second in (7, 8, 9):
+        story.at(second).press()
+    assert set(story.alarm.called) == {*BELLS, "bell-chen"}
+
+
+def test_three_presses_from_the_very_moment_of_the_acceptance_on_ring_again() -> None:
+    story = Story().at(20).accept("peng")
+    for second in (20, 21, 22):
+        story.at(second).press()
+    assert story.alarm.stage is AlarmStage.RINGING
+
+
+def test_the_newest_press_of_each_panel_is_known_by_that_panels_own_count() -> None:
+    story = Story().at(5).press(0, device="button-2").at(6).press(11)
+    assert story.alarm.press_seqs == (("button-2", 0), (PANEL, 11))
+    assert story.alarm.last_press_at == at(6)
+    assert replace(story.alarm, recent_presses=()).last_press_at == at(0), "of the release that noted none"
+
+
 def test_presses_from_before_the_acceptance_have_been_answered_by_it() -> None:
     story = Story().press(11).at(20).accept("peng").at(25).happens(Pressed(PANEL, at(5), 12))
     assert story.alarm.stage is AlarmStage.ACCEPTED
@@ -146,6 +198,24 @@ def test_an_ok_that_was_overtaken_by_a_press_stops_nothing_whatever_the_clocks_s
     assert story.last.reason == "older_than_press"
     story.ok(13)
     assert story.alarm.outcome is Outcome.FALSE_ALARM
+
+
+def test_an_ok_whose_count_is_a_presss_is_in_doubt_and_stops_nothing() -> None:
+    story = Story().at(10).press(12).at(20).ok(12)
+    assert (story.last.reason, story.alarm.stage) == ("older_than_press", AlarmStage.RINGING)
+
+
+def test_the_ok_of_an_elder_whom_somebody_is_to_look_in_on_stops_nothing() -> None:
+    around = Surroundings(neighbourhood(), frozenset(BELLS))
+    story = Story()
+    story.alarm = raise_alarm(
+        alarm_id=uid(1), kind=AlarmKind.CHECKIN, household="liu", source=PANEL, at=at(0), seq=None, around=around,
+        policy=around.register.policy_for("liu", AlarmKind.CHECKIN), now=at(0), ok_closes=False,
+    ).alarm  # fmt: skip
+    story.at(9).ok(11)
+    assert (story.last.reason, story.alarm.stage) == ("somebody_looks_in", AlarmStage.RINGING)
+    story.accept("peng").at(60).ok(12)
+    assert story.alarm.stage is AlarmStage.ARRIVED
 
 
 def test_without_a_count_the_times_decide_and_in_doubt_the_alarm_goes_on() -> None:
@@ -211,6 +281,20 @@ def test_somebody_who_declined_may_change_their_mind() -> None:
 def test_a_helper_stands_once_in_the_list_with_the_newest_word() -> None:
     story = Story().at(5).accept("peng").at(10).decline("peng").at(20).accept("peng")
     assert [(h.person, h.accepted_at, h.state) for h in story.alarm.helpers] == [("peng", at(20), HelperState.COMING)]
+
+
+def test_whoever_came_before_stays_listed_beside_who_comes_now() -> None:
+    """The journal has all of them, and the page of the alarm shows them: nobody wonders who has been asked."""
+    story = Story().at(5).accept("peng").decline("peng").at(60).accept("wang")
+    assert [(h.person, h.state) for h in story.at(90).ok(11).alarm.helpers] == [
+        ("peng", HelperState.HANDED_BACK),
+        ("wang", HelperState.ARRIVED),
+    ]
+    story = Story().at(5).accept("peng").decline("peng").at(60).accept("wang").until(660)
+    assert [(h.person, h.state) for h in story.alarm.helpers] == [
+        ("peng", HelperState.HANDED_BACK),
+        ("wang", HelperState.LATE),
+    ]
 
 
 def test_however_many_helpers_gave_up_another_can_accept() -> None:
@@ -309,6 +393,28 @@ def test_a_step_whose_hooks_have_all_failed_and_whose_bells_are_off_ends_at_once
     assert story.alarm.step == 0
     story.at(4).happens(HookFailed(CHAT))
     assert story.alarm.step == 1
+    assert notes(story) == ["hook_failed", "step_deaf", "step_started"]
+
+
+def test_a_step_that_is_heard_after_all_is_not_cut_short_for_deafness() -> None:
+    """No event leads there; a state that was stored by another release might."""
+    story = Story()
+    story.alarm = replace(story.alarm, sounding=(PENG,))
+    story.at(DEAF_S).happens(DeadlinePassed())
+    assert (story.alarm.step, story.alarm.due, story.alarm.deadline) == (0, Due.STEP, at(45))
+
+
+def test_a_bell_that_falls_silent_as_its_step_ends_changes_nothing_of_the_end() -> None:
+    story = Story().at(1).sound(PENG).at(45 - DEAF_S).sound()
+    assert (story.alarm.deadline, story.alarm.due) == (at(45), Due.STEP)
+
+
+@pytest.mark.parametrize(
+    ("situation", "wait_s"), [("fresh", 5), ("sounding", 45), ("third_step", 120), ("accepted", 600), ("arrived", 3600)]
+)
+def test_what_a_deadline_waits_for_at_the_longest(situation: str, wait_s: int) -> None:
+    """A relay whose clock was wrong when it wrote a deadline trusts it no further than this."""
+    assert due_wait_s(SITUATIONS[situation]().alarm) == wait_s
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -324,6 +430,12 @@ def test_overdue_is_told_again_and_again_and_each_time_under_another_key() -> No
         keys |= {notice.key for notice in story.last.notices}
     assert len(keys) == 10
     assert story.alarm.stage is AlarmStage.ARRIVED
+
+
+def test_overdue_is_told_to_whom_the_last_step_calls() -> None:
+    policy = steps(("volunteers", 45), ("hook:chat", 45), ("hook:board", 60))
+    story = Story(register=neighbourhood(help_steps=policy)).at(5).accept("peng").at(9).ok(11).until(9 + 3600)
+    assert [(n.hook, n.occasion) for n in story.last.notices] == [(BOARD, NoteType.OVERDUE)]
 
 
 def test_repetitions_go_on_for_ever_with_keys_of_their_own() -> None:

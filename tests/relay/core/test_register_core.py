@@ -11,13 +11,14 @@ from relay.core.policy import (
     MAX_STEPS,
     MAX_WAIT_S,
     MIN_WAIT_S,
+    THREE_PRESSES_S,
     Policy,
     Step,
     Target,
     TargetType,
     parse_target,
 )
-from relay.core.register import Register
+from relay.core.register import Device, DeviceRole, Register
 from relay.core.roster import Call, resolve_targets
 from tests.relay.doubles import BOARD, CHAT, DOCTOR, OFFICE, PENG, WANG, C, neighbourhood
 
@@ -77,9 +78,9 @@ def test_a_target_parses_to_what_it_says_or_not_at_all(text: str) -> None:
 def test_waits_have_limits(wait_s: int) -> None:
     with pytest.raises(ValueError, match="outside"):
         Step((parse_target("office"),), wait_s)
-    with pytest.raises(ValueError, match="arrive_wait_s"):
+    with pytest.raises(ValueError, match=r"^arrive_wait_s "):
         Policy("p", DEFAULT_POLICIES[AlarmKind.HELP].steps, arrive_wait_s=wait_s)
-    with pytest.raises(ValueError, match="done_wait_s"):
+    with pytest.raises(ValueError, match=r"^done_wait_s "):
         Policy("p", DEFAULT_POLICIES[AlarmKind.HELP].steps, done_wait_s=wait_s)
 
 
@@ -97,6 +98,11 @@ def test_the_default_for_help_is_that_of_the_product() -> None:
     said = [(" ".join(map(str, step.targets)), step.wait_s) for step in DEFAULT_POLICIES[AlarmKind.HELP].steps]
     assert said == [("volunteer:1", 45), ("volunteers", 45), ("group:medical office", 120), ("everyone", 120)]
     assert DEFAULT_POLICIES[AlarmKind.HELP].arrive_wait_s == 600
+    assert DEFAULT_POLICIES[AlarmKind.HELP].done_wait_s == 3600
+    assert THREE_PRESSES_S == 60
+    assert Step((parse_target("office"),), 86_400).wait_s == 24 * 3600, "the longest wait is a day"
+    with pytest.raises(ValueError, match="outside"):
+        Step((parse_target("office"),), 86_401)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -145,6 +151,15 @@ def test_the_register_looks_up_by_pair() -> None:
     assert register.policy_for("chen", AlarmKind.HELP) is DEFAULT_POLICIES[AlarmKind.HELP]
 
 
+def test_a_bell_is_no_panel_and_a_panel_no_bell_whatever_else_is_written_of_them() -> None:
+    bell = Device("bell-x", C, DeviceRole.BELL, household="liu", person="peng")
+    panel = Device("button-x", C, DeviceRole.PANEL, household="liu", person="peng")
+    spare = [Device("bell-spare", C, DeviceRole.BELL), Device("button-spare", C, DeviceRole.PANEL)]
+    register = Register(devices={device.id: device for device in (bell, panel, *spare)})
+    assert register.bells_of == {"peng": ("bell-x",)}
+    assert register.panels_of == {"liu": ("button-x",)}
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Coverage
 
@@ -172,3 +187,4 @@ def test_two_bells_of_one_volunteer_are_one_person() -> None:
     }
     twice = Register(communities=register.communities, households=register.households, devices=more)
     assert coverage_of(twice, "liu", {PENG, "bell-peng-2"}) is Coverage.THIN
+    assert coverage_of(twice, "liu", {"bell-peng-2"}) is Coverage.THIN, "one bell that hears is enough"

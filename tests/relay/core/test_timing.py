@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from doorbell.wire import ClockState, Event, EventType, Presence, Reported
 from relay.core.presence import NEVER_SEEN, Seen, note_presence, note_report, note_time
-from relay.core.timing import happened_at
+from relay.core.timing import FRESH, happened_at
 from tests.relay.doubles import T0, uid
 
 SECOND = timedelta(seconds=1)
@@ -48,6 +48,15 @@ def event(at: datetime, age_ms: int, clock: ClockState) -> Event:
 def test_when_it_happened(clock: ClockState, off_s: int, age_s: int, happened_s: int) -> None:
     said = event(T0 + off_s * SECOND, age_s * 1000, clock)
     assert happened_at(said, T0) == T0 + happened_s * SECOND
+
+
+@pytest.mark.parametrize(("off_s", "happened_s"), [(-9, -9), (-15, 0)])
+def test_on_a_connection_that_lives_two_clocks_that_differ_by_more_than_ten_seconds_are_not_compared(
+    off_s: int, happened_s: int
+) -> None:
+    """One was set by hand: every answer would look old for ever, and no acceptance would comfort anybody."""
+    said = event(T0 + off_s * SECOND, 0, ClockState.SYNCED)
+    assert happened_at(said, T0, FRESH) == T0 + happened_s * SECOND
 
 
 def test_a_relay_without_a_clock_hears_an_old_press_within_the_calendar_of_the_wire() -> None:
@@ -93,6 +102,12 @@ def test_a_birth_counts_by_the_interval_that_the_device_promised_last() -> None:
     seen = note_report(report(next_in_s=10), 0)
     assert note_presence(seen, Presence.ONLINE, 1_000).silent_at_ms == 26_000
     assert note_presence(NEVER_SEEN, Presence.ONLINE, 0).silent_at_ms == 150_000
+
+
+def test_a_birth_after_a_will_makes_it_be_there_again() -> None:
+    gone = note_presence(note_report(report(), 0), Presence.OFFLINE, 5)
+    born = note_presence(gone, Presence.ONLINE, 10)
+    assert (gone.online, gone.willed, born.online, born.willed) == (False, True, True, False)
 
 
 def test_a_report_is_a_sign_of_life_also_after_a_will() -> None:
