@@ -61,8 +61,8 @@ class Package:
 
 
 PACKAGES = (
-    Package("relay.core", ("tests/relay/core/test_*.py", "tests/relay/test_r*.py")),
-    Package("device.core", ("tests/device/test_*.py",)),
+    Package("relay.core", ("tests/relay/core/test_*.py", "tests/relay/test_r*.py", "tests/stories/test_*.py")),
+    Package("device.core", ("tests/device/test_*.py", "tests/stories/test_*.py")),
 )
 
 
