@@ -44,7 +44,7 @@ test-fast: setup ## the everyday tests alone; ARGS="-k panel" chooses
 test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker matrix, the package in a real Debian 13
 	@# The storm computes and waits for nothing, most of these tests wait and compute little: it takes what they leave.
 	@storm=$$(mktemp); nice -n 19 $(BIN)/doorbell-sim storm --seeds $(SEEDS) >"$$storm" 2>&1 & running=$$!; tests=0; \
-	  $(BIN)/pytest -q -n 4 --dist loadgroup -m "slow and not virtual_pi" --ignore=tests/package $(ARGS) || tests=$$?; \
+	  THOROUGH=yes $(BIN)/pytest -q -n 4 --dist loadgroup -m "(slow or thorough) and not virtual_pi" --ignore=tests/package $(ARGS) || tests=$$?; \
 	  stormed=0; wait $$running || stormed=$$?; cat "$$storm"; rm -f "$$storm"; exit $$((tests | stormed))
 	@$(BIN)/pytest -q -n 2 -m slow tests/package
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from device.core.button import (
@@ -30,6 +30,7 @@ from device.core.button import (
     new_button,
 )
 from tests.device.line_model import MS, POLL_US, Finger, Wire, bounce, kernel_edges, observe, story
+from tests.thorough import examples
 
 LIMITS = ButtonLimits()
 
@@ -237,7 +238,7 @@ def test_a_press_in_the_first_millisecond_after_the_start_counts() -> None:
 SEEDS = st.integers(0, 2**63)
 
 
-@settings(max_examples=1_000)
+@examples(few=150, many=3_000)
 @given(seed=SEEDS)
 def test_a_quiet_line_gives_every_press_of_40_ms_once_and_nothing_else(seed: int) -> None:
     told = story(random.Random(seed), noisy=False)
@@ -245,7 +246,7 @@ def test_a_quiet_line_gives_every_press_of_40_ms_once_and_nothing_else(seed: int
     assert (verdict.missed, verdict.doubled, verdict.raised) == ([], [], []), told
 
 
-@settings(max_examples=1_000)
+@examples(few=150, many=3_000)
 @given(seed=SEEDS)
 def test_interference_raises_nothing_and_hides_no_press(seed: int) -> None:
     """Spikes, switched lamps, 50 and 100 Hz, combs just under the threshold; alone and around presses."""
@@ -254,7 +255,7 @@ def test_interference_raises_nothing_and_hides_no_press(seed: int) -> None:
     assert (verdict.missed, verdict.doubled, verdict.raised) == ([], [], []), told
 
 
-@settings(max_examples=400)
+@examples(few=100, many=1_000)
 @given(seed=SEEDS, loss=st.sampled_from([0.02, 0.3, 0.9, 1.0]))
 def test_where_edges_are_lost_a_press_as_long_as_the_poll_is_still_found(seed: int, loss: float) -> None:
     told = replace(story(random.Random(seed), noisy=False, lossy=True), loss=loss)
@@ -360,7 +361,7 @@ def test_a_line_that_cannot_be_read_is_asked_no_faster_than_others() -> None:
     assert button_deadline(state, LIMITS) is None
 
 
-@settings(max_examples=200)
+@examples(few=100, many=1_000)
 @given(seed=SEEDS)
 def test_no_deadline_is_asked_for_twice(seed: int) -> None:
     """After the sample that a deadline asked for, the next deadline lies ahead: a line cannot keep the loop busy."""

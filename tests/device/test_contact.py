@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from device.core.button import Held, IgnoredEdge, Pressed, Released
@@ -19,6 +19,7 @@ from device.core.contact import (
     advance_contact,
     contact_deadline,
 )
+from tests.thorough import examples
 
 LIMITS = ContactLimits()
 BURST, EVERY = LIMITS.press_burst, LIMITS.press_every_ms
@@ -67,7 +68,7 @@ def most_in(times: Iterable[int], window_ms: int) -> int:
     return max((sum(at <= one < at + window_ms for one in ordered) for at in ordered), default=0)
 
 
-@settings(max_examples=400)
+@examples(few=100, many=1_000)
 @given(gaps=GAPS)
 def test_no_press_of_help_is_dropped_and_none_is_late_by_more_than_the_interval(gaps: list[int]) -> None:
     contact = Contact()
@@ -87,7 +88,7 @@ def test_no_press_of_help_is_dropped_and_none_is_late_by_more_than_the_interval(
     assert not contact.presses() or contact.presses()[-1][1] == sum(gaps) + 1_000_000  # the newest is never forgotten
 
 
-@settings(max_examples=400)
+@examples(few=100, many=1_000)
 @given(gaps=GAPS, never_drop=st.booleans(), window_s=st.integers(1, 7_200))
 def test_in_any_time_no_more_come_out_than_the_burst_and_one_for_each_interval(
     gaps: list[int], window_s: int, *, never_drop: bool
@@ -99,7 +100,7 @@ def test_in_any_time_no_more_come_out_than_the_burst_and_one_for_each_interval(
     assert most_in((now for now, _ in contact.presses()), window_s * 1_000) <= BURST + window_s * 1_000 // EVERY + 1
 
 
-@settings(max_examples=200)
+@examples(few=50, many=500)
 @given(gaps=st.lists(st.integers(0, 300), min_size=BURST - 1, max_size=BURST - 1))
 def test_the_first_twenty_count_at_once_however_fast(gaps: list[int]) -> None:
     """Three within a minute call everybody; a frightened elder presses more."""
@@ -229,7 +230,7 @@ def test_noise_that_comes_and_goes_tells_twice_in_half_an_hour_at_most() -> None
     assert contact.faults() == [("button_noisy", False)]
 
 
-@settings(max_examples=200)
+@examples(few=50, many=500)
 @given(
     bounces=st.lists(st.lists(st.integers(0, 20), max_size=6), min_size=1, max_size=60), gap_ms=st.integers(200, 9_000)
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -23,6 +23,7 @@ from device.core.wellness import (
 )
 from device.settings import DaemonSettings
 from doorbell.wire import Health
+from tests.thorough import examples
 
 PRODUCT_RULE_S = 180
 DAY_S = 86_400
@@ -196,7 +197,7 @@ def test_the_unkindest_source_is_told_at_most_9_times_on_the_first_day_and_4_tim
     assert per_day(watch, cleared=True, days=days, began_s=began_s) == [8, 4, 4]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(few=6, many=100)
 @given(st.lists(st.tuples(st.integers(1, 600), st.integers(1, 4_000)), min_size=1, max_size=40))
 def test_no_other_source_is_told_more_often(phases: list[tuple[int, int]]) -> None:
     watch = Watch(every_s=20)
