@@ -165,7 +165,7 @@ def bell_light(state: BellState) -> Light:
         return Light.RINGING
     if any(one.accepted_ms is not None for one in state.direct):
         return Light.MINE
-    taken = {one.panel for one in state.direct if one.taken_by is not None}
+    taken = {one.panel for one in state.direct}  # neither ringing nor accepted here
     if any(answer.panel not in taken for answer in state.answers):
         return Light.ANSWERING
     underway = [ring for ring in state.rings if ring.stage in (Stage.ACCEPTED, Stage.ARRIVED)]
@@ -259,12 +259,11 @@ def _hear(
 
 def _taken(state: BellState, before: tuple[Call, ...]) -> tuple[RoleEffect, ...]:
     """Whoever stops ringing because another goes is told so: nobody must wonder."""
-    now = {call.alarm for call in wanted_calls(state)}
-    gone = [call.alarm for call in before if call.alarm not in now]
     others = {ring.alarm for ring in state.rings if ring.stage is Stage.ACCEPTED and not ring.mine}
     others |= {one.alarm for one in state.direct if one.taken_by is not None}
     answered = {answer.alarm for answer in state.answers}
-    return tuple(Play(Tone.NOTICE, _words(state, Phrase.TAKEN, alarm)) for alarm in gone if alarm in others - answered)
+    gone = [call.alarm for call in before if call.alarm in others - answered]
+    return tuple(Play(Tone.NOTICE, _words(state, Phrase.TAKEN, alarm)) for alarm in gone)
 
 
 def _reminded(state: BellState, now_ms: int, limits: BellLimits) -> tuple[BellState, tuple[RoleEffect, ...]]:
