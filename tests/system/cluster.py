@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import urllib.request
 from pathlib import Path
 
 from sim.broker import ACK_WAIT, HOST, MAX_ACK_PENDING, SYNC_INTERVAL, free_port, server_binary, speaks_mqtt
@@ -21,7 +22,7 @@ class ClusterNode:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.port, self.own_port, self.route_port = free_port(), free_port(), free_port()
+        self.port, self.own_port, self.route_port, self.health_port = (free_port() for _ in range(4))
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -38,6 +39,7 @@ class ClusterNode:
             "server_name": self.name,
             "host": HOST,
             "port": self.own_port,
+            "http": f"{HOST}:{self.health_port}",
             "cluster": {"name": "doorbell", "host": HOST, "port": self.route_port, "routes": routes},
             "jetstream": {"store_dir": str(self._folder / "store"), "sync_interval": SYNC_INTERVAL},
             "mqtt": {
@@ -69,6 +71,14 @@ class ClusterNode:
         """Wait until it takes MQTT clients, for which the cluster must have a majority."""
         until(lambda: speaks_mqtt(self.port), f"{self.name} speaks MQTT", START_S)
 
+    def is_current(self) -> bool:
+        """Whether it has all that the others have, of every stream and consumer, and a leader for each."""
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self.health_port}/healthz", timeout=2.0) as answer:
+                return int(answer.status) == 200
+        except OSError:
+            return False
+
 
 class NatsCluster:
     """All three. ``with NatsCluster(folder) as cluster:``"""
@@ -84,6 +94,11 @@ class NatsCluster:
             node.start()
         for node in self.nodes:
             node.await_service()
+        self.await_current()
+
+    def await_current(self) -> None:
+        """Wait until any one of them may die: all three have everything."""
+        until(lambda: all(node.is_current() for node in self.nodes), "every server is current", START_S)
 
     def stop(self) -> None:
         """End all."""
