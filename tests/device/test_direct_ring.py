@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.core.direct_ring import DirectRing, DirectRings, answer_ring, hear_panel, keep_wanted, merge_relay, ring_of
+from device.core.direct_ring import (
+    MAX_DIRECT_PRESSES,
+    DirectRing,
+    DirectRings,
+    answer_ring,
+    hear_panel,
+    keep_wanted,
+    merge_relay,
+    ring_of,
+    rings_deadline,
+)
 from device.core.peer import PeerState, Telling, peers_asked, peers_connected, peers_deadline, peers_due
 from device.core.role import ButtonName, Role
 from device.core.signals import Call, Light, Phrase
@@ -117,6 +127,77 @@ def test_the_relays_ring_takes_its_place() -> None:
     assert merge_relay(CALLED, Desired(rev=5, rings=(other,)), news=False) == CALLED  # the last word of a dead relay
     assert merge_relay(CALLED, Desired(rev=5), news=True) == CALLED
     assert ring_of(CALLED, BELL) is None
+
+
+CHENS = DirectRing("button-chen", STRANGER, NOW - 5_000, 9, "陈爷爷", "", frozenset({STRANGER}))
+
+
+def test_each_panel_has_a_call_of_its_own() -> None:
+    assert hear((CHENS,), help_())[0] == (CHENS, *CALLED)
+    ((first, ring), _) = hear((CHENS, *CALLED), help_(OTHER, 4), NOW + 9_000)
+    assert (first, ring.seq) == (CHENS, 4)
+    assert hear((CHENS, *CALLED), said(EventType.OK, id_=E2, alarm=None, seq=4))[0] == (CHENS,)
+    neighbours = (Neighbour(device="button-chen", label="陈爷爷"), *KNOWN.neighbours)
+    ((ring,), _) = hear_panel((), PANEL, help_(), Desired(rev=1, neighbours=neighbours), NOW, LIMITS, sounding=False)
+    assert ring.label == "柳奶奶"
+
+
+def test_the_first_call_that_ends_is_the_first_looked_at() -> None:
+    rings = (*CALLED, CHENS)
+    assert rings_deadline(rings, LIMITS) == CHENS.heard_ms + LIMITS.forget_ms
+    assert rings_deadline((), LIMITS) is None
+    assert keep_wanted(rings, CHENS.heard_ms + LIMITS.forget_ms, LIMITS) == CALLED
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        said(EventType.ACCEPT, detail={"by": SECOND, "who": "赵强"}),
+        said(EventType.DECLINE, id_=E2, detail={"by": SECOND}),
+        help_(),
+    ],
+)
+def test_a_call_lives_on_as_long_as_its_panel_speaks_of_it(word: Event) -> None:
+    ((ring,), reason) = hear(TAKEN, word, NOW + 9_000)
+    assert (ring.heard_ms, reason) == (NOW + 9_000, None)
+
+
+def test_another_who_goes_after_an_own_acceptance_has_it_and_is_believed_from_then_on() -> None:
+    word = said(EventType.ACCEPT, detail={"who": "赵" * 50})
+    ((ring,), _) = hear(ACCEPTED, word, NOW + 9_000)
+    assert (ring.accepted_ms, ring.taken_by, ring.taken_ms) == (None, "赵" * 40, NOW + 9_000)
+    assert hear((ring,), help_(), NOW + 9_000 + LIMITS.again_ms)[0][0].calls is False
+
+
+def test_the_highest_count_of_a_panel_is_kept_whatever_comes_late_or_without_one() -> None:
+    for seq, kept in [(2, 3), (3, 3), (4, 4), (None, 3)]:
+        event = said(EventType.HELP, id_=OTHER, alarm=None, seq=seq)
+        assert hear(CALLED, event)[0][0].seq == kept
+    uncounted = (replace(CALLED[0], seq=None),)
+    assert hear(uncounted, help_(OTHER, 1))[0][0].seq == 1
+
+
+def test_an_ok_that_cannot_be_told_from_one_before_the_press_ends_nothing_only_if_it_is_older() -> None:
+    for seq, rings in [(2, CALLED), (3, ()), (4, ()), (None, ())]:
+        assert hear(CALLED, said(EventType.OK, id_=E2, alarm=None, seq=seq))[0] == rings
+
+
+def test_more_presses_than_are_remembered_are_the_same_call_all_the_same() -> None:
+    ids = [f"01938f3c-0000-4000-8000-{number:012x}" for number in range(MAX_DIRECT_PRESSES + 5)]
+    rings: DirectRings = ()
+    for seq, id_ in enumerate(ids, start=1):
+        (rings, _) = hear(rings, help_(id_, seq))
+    (ring,) = rings
+    assert (ring.presses, ring.seq) == (frozenset(ids[:MAX_DIRECT_PRESSES]), len(ids))
+
+
+def test_a_call_anew_goes_by_the_name_of_its_new_press_and_by_the_old_one_if_none_is_new() -> None:
+    """An answer names what it answers: the relay knows a press by its own id."""
+    arrived = (replace(ACCEPTED[0], arrived=True),)
+    ((anew,), _) = hear(arrived, help_(OTHER, 4), NOW + 60_000)
+    assert (anew.alarm, anew.arrived, anew.calls) == (OTHER, False, True)
+    ((again,), _) = hear(ACCEPTED, help_(), NOW + LIMITS.arrive_ms)
+    assert (again.alarm, again.calls) == (ALARM, True)
 
 
 @pytest.mark.parametrize("kind", [EventType.DECLINE, EventType.DONE])
