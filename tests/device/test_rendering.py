@@ -115,6 +115,7 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
 # --- the command and the page ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_the_command_writes_and_lists_every_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"

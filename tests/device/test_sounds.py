@@ -25,6 +25,7 @@ from device.sounds.sentences import LANGUAGES, fixed_words, sentence
 from device.sounds.waves import RATE, Note, WaveError, from_wav, play_notes, wav_header
 from device.sounds_command import wanted_clips
 from tests.device.hearing import assert_is_t3, assert_is_the_chime, power, samples_of, strongest
+from tests.thorough import THOROUGH
 
 ROOT = Path(__file__).parents[2]
 SHORT = Words(Phrase.CALL, who="丁一", label="于妈", place="1栋")
@@ -41,12 +42,20 @@ def clips_naming(names: Words) -> dict[str, Recipe]:
     return {file: recipe for file, recipe, _ in wanted_clips(LANGUAGES, names, None)}
 
 
+HEARD_LANGUAGES = LANGUAGES if THOROUGH else LANGUAGES[:1]
+UNHEARD = tuple(f"{language}/" for language in LANGUAGES if language not in HEARD_LANGUAGES)
+
+
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, array[int]]:
-    """Every clip that a device can play, as it lies on the disk, with short names and with the longest."""
+    """Every clip that a device can play, as it lies on the disk, with short names and with the longest.
+
+    Every day those of the first language; in the slow suite of all.
+    """
     directory = tmp_path_factory.mktemp("clips")
-    wanted = clips_naming(SHORT)
-    wanted |= {f"long/{file}": recipe for file, recipe in clips_naming(LONG).items() if file.endswith("-named.wav")}
+    wanted = {file: one for file, one in clips_naming(SHORT).items() if not file.startswith(UNHEARD)}
+    named = {file: one for file, one in clips_naming(LONG).items() if file.endswith("-named.wav")}
+    wanted |= {f"long/{file}": one for file, one in named.items() if not file.startswith(UNHEARD)}
     wanted["longest.wav"] = words_recipe(LONGEST, "zh-CN", None)
     for file, recipe in wanted.items():
         write_whole(directory / file, make_clip(recipe))
@@ -57,9 +66,10 @@ def as_floats(samples: array[int]) -> array[float]:
     return array("d", (one / 32768 for one in samples))
 
 
+@pytest.mark.thorough
 @pytest.mark.system
 def test_every_sentence_of_both_languages_is_there(heard: dict[str, array[int]]) -> None:
-    for language in LANGUAGES:
+    for language in HEARD_LANGUAGES:
         plain = {file for file in heard if file.startswith(language) and "named" not in file and "count" not in file}
         assert len(plain) == len(list(fixed_words())) == 18
         named = {Path(file).name for file in heard if file.startswith(f"long/{language}")}
@@ -67,6 +77,7 @@ def test_every_sentence_of_both_languages_is_there(heard: dict[str, array[int]])
         assert len(named) == 9
 
 
+@pytest.mark.thorough
 @pytest.mark.system
 def test_all_clips_are_equally_loud(heard: dict[str, array[int]]) -> None:
     levels = {file: loudness_lufs(as_floats(samples)) for file, samples in heard.items()}
@@ -75,6 +86,7 @@ def test_all_clips_are_equally_loud(heard: dict[str, array[int]]) -> None:
         assert lufs == pytest.approx(CHIME_LUFS if file.startswith("chimes/") else SPEECH_LUFS, abs=1.0), file
 
 
+@pytest.mark.thorough
 @pytest.mark.system
 def test_no_clip_clips_clicks_or_has_an_offset(heard: dict[str, array[int]]) -> None:
     for file, samples in heard.items():
@@ -85,10 +97,11 @@ def test_no_clip_clips_clicks_or_has_an_offset(heard: dict[str, array[int]]) -> 
         assert max(abs(a - b) for a, b in pairwise(samples)) < 32768 * 2 * math.pi * 4000 / RATE, file
 
 
+@pytest.mark.thorough
 @pytest.mark.system
 def test_speech_sounds_like_speech(heard: dict[str, array[int]]) -> None:
     """Its strongest frequency is a voice's, and it pauses; it lasts as long as its words need at an old ear's pace."""
-    for language in LANGUAGES:
+    for language in HEARD_LANGUAGES:
         for words in fixed_words():
             said = sentence(words, language)
             key = f"call_{words.kind}" if words.phrase is Phrase.CALL else words.phrase
@@ -99,6 +112,7 @@ def test_speech_sounds_like_speech(heard: dict[str, array[int]]) -> None:
             assert 2.0 < syllables / (len(samples) / RATE) < 6.0, said
 
 
+@pytest.mark.thorough
 @pytest.mark.system
 def test_a_name_is_heard_as_part_of_its_sentence(heard: dict[str, array[int]]) -> None:
     assert len(heard["zh-CN/coming-named.wav"]) != len(heard["zh-CN/coming.wav"])
@@ -106,6 +120,7 @@ def test_a_name_is_heard_as_part_of_its_sentence(heard: dict[str, array[int]]) -
         assert len(heard[file]) > len(heard[file.removeprefix("long/")]), file
 
 
+@pytest.mark.thorough
 @pytest.mark.system
 def test_chimes_and_tones_have_their_notes(heard: dict[str, array[int]]) -> None:
     assert_is_the_chime(heard["chimes/ding-dong-3.wav"])
