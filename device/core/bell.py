@@ -259,10 +259,11 @@ def _hear(
 
 def _taken(state: BellState, before: tuple[Call, ...]) -> tuple[RoleEffect, ...]:
     """Whoever stops ringing because another goes is told so: nobody must wonder."""
+    now = {call.alarm for call in wanted_calls(state)}  # a panel may call anew for what the relay says is taken
     others = {ring.alarm for ring in state.rings if ring.stage is Stage.ACCEPTED and not ring.mine}
     others |= {one.alarm for one in state.direct if one.taken_by is not None}
     answered = {answer.alarm for answer in state.answers}
-    gone = [call.alarm for call in before if call.alarm in others - answered]
+    gone = [call.alarm for call in before if call.alarm in others - answered - now]
     return tuple(Play(Tone.NOTICE, _words(state, Phrase.TAKEN, alarm)) for alarm in gone)
 
 

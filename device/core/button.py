@@ -150,7 +150,7 @@ def advance_button(
                 # The line left this level and came back too fast for the kernel to see, or the edge between was lost.
                 outcomes = (*outcomes, IgnoredEdge("repeated"))
             elif state.active and state.phase is ButtonPhase.UP:
-                outcomes = (IgnoredEdge("short"),)  # nothing else: what had lasted would not be up
+                outcomes = (*outcomes, IgnoredEdge("short"))
             return replace(state, active=active, since_ms=at_ms, doubt_ms=None, checked=False), outcomes
         case Sample(active) if active is None or active == state.active:
             checked = state.checked or now_ms - state.since_ms >= limits.stable_ms + limits.lag_ms

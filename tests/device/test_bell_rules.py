@@ -208,6 +208,14 @@ def test_whoever_stops_ringing_because_another_goes_is_told_who() -> None:
     assert tell(ringing, desired(ring(alarm=OTHER)))[1] == (), "it has ended, and nobody goes"
 
 
+def test_nobody_is_said_to_go_while_the_panel_calls_for_the_same_alarm_itself() -> None:
+    state, _ = tell(replace(UP, rings=(ring(Stage.ACCEPTED, who="赵强"),)), PeerSaid(PANEL, help_()))
+    assert alarms(state) == [ALARM]
+    for event in (TimePassed(), PeerSaid(PANEL, help_())):
+        state, effects = tell(state, event)
+        assert (alarms(state), effects) == ([ALARM], ())
+
+
 def test_a_bell_whose_panel_is_silent_says_nothing_of_it() -> None:
     state, effects = tell(replace(UP, direct=(CALL,)), TimePassed(), NOW + LIMITS.forget_ms)
     assert (state.direct, effects) == ((), ())
