@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -185,7 +186,17 @@ def prepare_file(path: Path) -> None:
 
 
 def touch_private(path: Path) -> None:
-    """Make a file that its owner alone can read, if it is not there. Raises ``OSError``."""
+    """Make a file that its owner alone can read, if it is not there. Raises ``OSError``.
+
+    A database is not opened for that: to close it would take from SQLite every lock that this process has on it, by the
+    rules of POSIX; the next other process that ends would then delete the write-ahead log under us, with all commits to
+    come.
+    """
+    if path.is_file() and path.stat().st_size > 0:
+        if not os.access(path, os.R_OK | os.W_OK):
+            reason = errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(reason, os.strerror(reason))
+        return
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         folder = path.parent.stat()

@@ -6,6 +6,8 @@ import re
 import resource
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -60,6 +62,28 @@ def test_what_was_said_to_be_committed_survives_kill_9(path: Path) -> None:
             (rows,) = connection.execute("SELECT count(*) FROM event").fetchone()
             assert rows % 3 == 0, "half a batch"
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+OFFICE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM alarm").fetchone()
+connection.close()
+"""
+"""A command of the office: opens the database, reads, and ends. SQLite then tidies up if nobody else has it open."""
+
+
+@pytest.mark.system
+def test_a_second_store_in_this_process_takes_no_lock_from_the_first(path: Path, store: SqlStore) -> None:
+    """The auditor's: without its locks the relay's log would be deleted, and what it commits found by nobody."""
+    store.commit(raising(an_alarm(1)))
+    with closing(SqlStore.open(path)) as second:
+        assert len(second.alarms()) == 1
+        for _ in range(2):
+            subprocess.run([sys.executable, "-c", OFFICE, str(path)], check=True, stdout=subprocess.DEVNULL)
+        store.commit(raising(an_alarm(2, household="home-chen")))
+        with raw(path) as connection:
+            assert connection.execute("SELECT count(*) FROM alarm").fetchone() == (2,)
 
 
 def test_every_commit_is_flushed_to_the_disk(store: SqlStore) -> None:
