@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO, cast
+from typing import Any, BinaryIO, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -101,6 +102,7 @@ def configure_logs(
     level: LogLevel = "info",
 ) -> None:
     """Set up structlog, and the standard library's logging beneath it, for this process. Call it once, first."""
+    _leave_nothing_waiting()
     threshold = logging.getLevelNamesMapping()[level.upper()]
     as_json = format == "json" or (format == "auto" and not (sys.stderr and sys.stderr.isatty()))
     shared: list[Processor] = [
@@ -129,6 +131,17 @@ def configure_logs(
     )
     # Libraries speak up from warning on; our own programs do not use the standard library's logging.
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+def _leave_nothing_waiting() -> None:
+    """Take the buffer away from stderr: what a full disk has refused would wait in it, and Python tries that again at the
+    very end; a program that has done all its work would end with 120, which a service manager calls a failure."""
+    with suppress(OSError, ValueError):  # ValueError: closed
+        if (stream := sys.stderr) is not None and stream is sys.__stderr__:
+            raw = io.FileIO(stream.fileno(), "wb", closefd=False)
+            sys.stderr = io.TextIOWrapper(
+                cast(BinaryIO, raw), encoding=stream.encoding, errors=stream.errors, write_through=True
+            )
 
 
 def _stamp_ms(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

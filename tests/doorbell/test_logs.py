@@ -4,9 +4,12 @@ import errno
 import io
 import json
 import logging
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -143,6 +146,14 @@ def test_a_log_that_cannot_be_written_ends_nothing(
             structlog.get_logger("x").info("held")
     structlog.get_logger("x").info("there is room again")
     assert [json.loads(line)["event"] for line in lines(capsys)] == ["there is room again"]
+
+
+def test_a_program_whose_log_is_full_ends_as_it_would_have() -> None:
+    """Whatever the environment says of Python's buffers."""
+    program = "import doorbell.logs as l, structlog; l.configure_logs('json'); structlog.get_logger().info('x')"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("wb") as full:
+        subprocess.run([sys.executable, "-c", program], check=True, stderr=full, env=environment)
 
 
 def test_held_lines_leave_together_and_in_order(capsys: pytest.CaptureFixture[str]) -> None:
