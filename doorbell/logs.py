@@ -134,10 +134,12 @@ def configure_logs(
 
 
 def _leave_nothing_waiting() -> None:
-    """Take the buffer away from stderr: what a full disk has refused would wait in it, and Python tries that again at the
-    very end; a program that has done all its work would end with 120, which a service manager calls a failure."""
+    """Take the buffer away from stderr: what a full disk has refused would wait in it, and be tried again at the end.
+
+    A program that has done all its work would then end with 120, which a service manager calls a failure.
+    """
     with suppress(OSError, ValueError):  # ValueError: closed
-        if (stream := sys.stderr) is not None and stream is sys.__stderr__:
+        if (stream := sys.__stderr__) is not None and stream is sys.stderr:
             raw = io.FileIO(stream.fileno(), "wb", closefd=False)
             sys.stderr = io.TextIOWrapper(
                 cast(BinaryIO, raw), encoding=stream.encoding, errors=stream.errors, write_through=True
