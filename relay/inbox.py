@@ -3,8 +3,9 @@
 Two lanes. In the urgent one is everything that happens once: events of devices, changes of the link, outcomes of hooks.
 None of it is ever dropped: when the lane is full, whoever brings more must wait, and so the broker learns to wait.
 In the other are ``reported``, ``online`` and, of other relays, ``desired``, which tell a state. A newer one takes the
-place of the same device's older one; and while many wait, a heartbeat that says nothing new is not queued at all: the
-device is vouched for, so that nobody takes the relay's haste for the device's silence.
+place of the same device's older one, if both can be understood: rubbish is kept for a technician, and takes nobody's
+word away. And while many wait, a heartbeat that says nothing new is not queued at all: the device is vouched for, so
+that nobody takes the relay's haste for the device's silence.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
+from doorbell.errors import PeerError
 from doorbell.link import Delivery
-from doorbell.wire import Channel
+from doorbell.wire import Channel, Desired, Reported, decode
 from relay.intake import Backlog
 from relay.runtime import RelayInput
 
@@ -30,10 +32,19 @@ TURN_SIZE = 250
 REPORT_SHARE = 50
 """Of a turn, for reports, however many presses wait: a bell that says that it sounds is what a panel waits for."""
 _ONLINE = f"/{Channel.ONLINE.value}"
-_STATES = (f"/{Channel.REPORTED.value}", _ONLINE, f"/{Channel.DESIRED.value}")
+_DESIRED = f"/{Channel.DESIRED.value}"
+_STATES = (f"/{Channel.REPORTED.value}", _ONLINE, _DESIRED)
 
 
 def _everything(_delivery: Delivery) -> bool:
+    return True
+
+
+def _is_understood(delivery: Delivery) -> bool:
+    try:
+        decode(Desired if delivery.topic.endswith(_DESIRED) else Reported, delivery.payload)
+    except PeerError:
+        return False
     return True
 
 
@@ -75,6 +86,9 @@ class Inbox:
         # A birth or will stands for itself: between the two a device was gone.
         key: object = id(item) if item.topic.endswith(_ONLINE) else item.topic
         with self._lock:
+            waiting = self._reports.get(key)
+            if waiting is not None and not (_is_understood(waiting[1]) and _is_understood(item)):
+                key = id(item)
             while (known := self._reports.get(key)) is None and len(self._reports) >= self._shed_at:
                 if isinstance(key, str) and key not in self._in_hand and not item.retained and not self.is_news(item):
                     if len(self._shed) < self._size:

@@ -104,6 +104,19 @@ def test_what_another_relay_says_to_a_device_waits_with_the_reports_and_only_its
     assert inbox.take(0) == [report, second, Backlog(superseded=(first,))]
 
 
+@pytest.mark.parametrize("channel", ["reported", "desired"])
+def test_rubbish_takes_no_place_and_loses_none(house: House, channel: str) -> None:
+    inbox = Inbox()
+    word = {"rev": 1} if channel == "desired" else house.report(PENG).payload
+    rubbish = [house.delivery(channel, payload, device=PENG) for payload in (b'{"rev": "many"}', b"{}", b"?")]
+    said = [rubbish[0], rubbish[1], house.delivery(channel, word, device=PENG), rubbish[2]]
+    fill(inbox, *said)
+    assert inbox.take(0) == said
+    old, new = (house.delivery(channel, word, device=PENG) for _ in range(2))
+    fill(inbox, old, rubbish[0], new)
+    assert inbox.take(0) == [rubbish[0], new, Backlog(superseded=(old,))], "understood words still replace one another"
+
+
 def test_births_and_wills_never_replace_one_another(house: House) -> None:
     inbox = Inbox()
     said = [house.online(PENG, word) for word in ("offline", "online", "offline", "online")]
