@@ -117,6 +117,10 @@ class Twin:
     rev: int = 0
     stored: tuple[str, ...] = ()
     content: bytes = b""
+    registered: int = 0
+    """The length of the end of ``content`` that the register alone decides; 0 if it is not known."""
+    registers: int = 0
+    """Which register that was, counted from the start of the relay."""
     repair_at_ms: int | None = None
     repair_wait_ms: int = 0
 

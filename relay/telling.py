@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from doorbell.wire import STORED_COUNT, Channel, Desired, Topics
 from relay.book import AlarmBook, Twin, Wakeups
-from relay.core.desired import content_of, desired_for, payload_of
+from relay.core.desired import content_for, content_of, payload_of
 from relay.core.presence import Seen
 from relay.core.register import Device, DeviceRole, Register
 from relay.ports import TwinRow
@@ -36,12 +36,23 @@ class Teller:
         self._topics = topics
         self._book = book
         self._held = held
-        self.register = register
+        self._register = register
+        self._registers = 0
         self._twins: dict[str, Twin] = {}
         self._repairs = Wakeups()
         self._overtaken = Wakeups()
         self._unsent: set[str] = set()
         self.adopt(twins)
+
+    @property
+    def register(self) -> Register:
+        """The register by which devices are told."""
+        return self._register
+
+    @register.setter
+    def register(self, register: Register) -> None:
+        self._register = register
+        self._registers += 1
 
     def adopt(self, twins: Mapping[str, TwinRow]) -> None:
         """Devices whose state this relay tells from now on, as it was committed."""
@@ -72,10 +83,12 @@ class Teller:
             alarms = self._book.of_household(device.household or "")
         else:
             alarms = iter(self._book.calling(device_id))
-        content = content_of(desired_for(self.register, device, alarms, online))
         twin = self._twins.get(device_id)
         if twin is None:
             twin = self._twins[device_id] = Twin()
+        known = twin.content[-twin.registered :] if twin.registered and twin.registers == self._registers else b""
+        content, twin.registered = content_for(self._register, device, alarms, online, known)
+        twin.registers = self._registers
         stored = twin.stored
         if fresh := dict.fromkeys(event for event in turn.receipts.get(device_id, ()) if event not in stored):
             stored = (*stored, *fresh)[-STORED_COUNT:]
@@ -125,7 +138,7 @@ class Teller:
         """A device that is registered no more: the broker must not go on showing it what it showed before."""
         twin = self._twins.get(device.id)
         if twin is not None:
-            twin.rev, twin.content = twin.rev + 1, content_of(Desired(rev=0))
+            twin.rev, twin.content, twin.registered = twin.rev + 1, content_of(Desired(rev=0)), 0
             turn.batch.twins[device.id] = TwinRow(device.id, twin.rev, twin.stored, twin.content)
             turn.touched.add(device.community)
             topic = self._topics.of(device.community, device.id, Channel.DESIRED)

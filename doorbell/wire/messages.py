@@ -55,7 +55,7 @@ def _to_utc_ms(value: datetime) -> datetime:
 
 def format_time(value: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, the wire's only form of a time."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    return value.astimezone(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def _only_finite(value: Any) -> Any:

@@ -33,6 +33,7 @@ from relay.loop import run_loop
 from relay.ports import StoreError
 from relay.runtime import RelayRuntime
 from relay.settings import RelaySettings
+from relay.tidying import keep_what_lives
 
 SWITCH_S = 0.0005
 """How long the loop may keep the interpreter's lock from the link's thread. With Python's own 5 ms a burst of 2,000
@@ -111,6 +112,7 @@ def run_relay(settings: RelaySettings) -> ExitCode:
             parts = RelayParts(figures, runtime, inbox, auditor, link)
             if (status := open_status(settings.status, parts)) is not None:
                 started.callback(status.close)
+            keep_what_lives()
             service.ready()
             started.callback(service.stopping)
             if leases is not None:

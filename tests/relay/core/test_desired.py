@@ -18,7 +18,15 @@ from doorbell.wire import (
 )
 from doorbell.wire.messages import MAX_PEERS
 from relay.core.alarm import Accepted, Alarm, AlarmStage, NoteType
-from relay.core.desired import MAX_CONTENT_BYTES, content_of, desired_for, panel_alarm, payload_of, rings_for
+from relay.core.desired import (
+    MAX_CONTENT_BYTES,
+    content_for,
+    content_of,
+    desired_for,
+    panel_alarm,
+    payload_of,
+    rings_for,
+)
 from relay.core.notice import MAX_WAIT_S, next_attempt, notice_body
 from relay.core.register import Community, Device, DeviceRole, Household, Person, Register
 from tests.relay.core.situations import SITUATIONS, Story, at
@@ -261,6 +269,39 @@ def test_the_fullest_panel_fits() -> None:
         2**53 - 1, [uid(n) for n in range(STORED_COUNT)], content_of(desired_for(register, panel, alarms, ()))
     )
     assert decode(Desired, payload).panel is not None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A part that is known already
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_content_with_a_known_end_is_the_same_to_the_last_byte(situation: str) -> None:
+    alarm = SITUATIONS[situation]().alarm
+    devices = [*REGISTER.devices.values(), Device("button-spare", C, DeviceRole.PANEL)]
+    for device in devices:
+        for online in (frozenset(BELLS), frozenset[str]()):
+            before, length = content_for(REGISTER, device, [], online)
+            assert length > 0
+            whole = content_of(desired_for(REGISTER, device, [alarm], online))
+            said = content_for(REGISTER, device, iter([alarm]), online, before[-length:])
+            assert said == (whole, length)
+            assert content_for(REGISTER, device, [], online, whole[-length:]) == (before, length)
+
+
+@pytest.mark.parametrize("char", ["a", "柳", "𠮷", '"', "\x01"])
+def test_the_end_of_a_content_from_which_something_was_left_out_is_not_used_again(char: str) -> None:
+    """Neighbours that yielded to rings come back with the end of the rings."""
+    register, alarms = crowded(char)
+    bell = register.devices["b" * 63]
+    quiet, quiet_length = content_for(register, bell, [], ())
+    known = quiet[-quiet_length:] if quiet_length else b""
+    whole = content_of(desired_for(register, bell, alarms, ()))
+    content, length = content_for(register, bell, alarms, (), known)
+    assert content == whole
+    assert content_for(register, bell, alarms, ())[0] == whole
+    later = content[-length:] if length else b""
+    assert content_for(register, bell, [], (), later)[0] == quiet
 
 
 # ---------------------------------------------------------------------------------------------------------------------
