@@ -103,7 +103,7 @@ class Figures:
                 self._sounded.discard(line.alarm or "")
 
     def _rang(self, turn: Turn, committed_s: float) -> None:
-        for arrived_s in turn.raised:
+        for arrived_s in turn.raised.values():
             self.commit_to_publish.add(turn.published_s - committed_s)
             if arrived_s:
                 self.press_to_ring.add(turn.published_s - arrived_s)

@@ -78,13 +78,15 @@ def run_loop(
     alive: Callable[[], None],
     figures: Figures,
     leases: Tended | None = None,
+    traced: Callable[[Turn], None] = lambda _turn: None,
 ) -> bool:
     """Turn until ``stopping`` says so. Returns False if the link's thread died: the process must end at once.
 
     ``leases`` are looked after between two turns, and whenever they want it.
 
     ``alive`` is called after every turn: it feeds the watchdog. While the database refuses, nothing feeds it, and the
-    service manager's restart is the last resort. ``figures`` is told of every turn and every refusal.
+    service manager's restart is the last resort. ``figures`` is told of every turn and every refusal,
+    ``traced`` of every turn.
     """
     log = structlog.get_logger("relay")
     leases = leases or _NoLeases()
@@ -113,6 +115,7 @@ def run_loop(
             return True
         figures.turned(turn)
         shedding.tell(inputs)
+        traced(turn)
         alive()
     return True
 

@@ -343,7 +343,7 @@ class RelayRuntime:
         news.known.add(event.id)
         self._engine.take_event(turn, device, event, heard.delivery.payload, news.found)
         if event.id in self.book.by_id:
-            turn.raised.append(heard.delivery.arrived_s)
+            turn.raised[event.id] = heard.delivery.arrived_s
 
     def _apply_presence(self, turn: Turn, heard: Heard, message: Reported | Presence) -> None:
         device = self._register.devices.get(heard.address.device)

@@ -48,6 +48,15 @@ class StatusSettings(Settings):
     """0 takes a free one, which the log line ``status.listening`` tells."""
 
 
+class TracesSettings(Settings):
+    """Where an OpenTelemetry collector takes the lives of alarms as traces; needs ``love-doorbell[opentelemetry]``."""
+
+    endpoint: Annotated[
+        str, StringConstraints(pattern=r"^(https://.+|http://(127\.0\.0\.1|\[::1\]|localhost)[:/].+)\z")
+    ]
+    """OTLP by HTTP, for example ``http://127.0.0.1:4318/v1/traces``. Not on this machine: ``https`` only."""
+
+
 class PostgresSettings(Settings):
     """What a database's URL does not say. A password is never in a URL, nor in the settings."""
 
@@ -120,6 +129,7 @@ class RelaySettings(Settings):
     mqtt: MqttSettings = MqttSettings()
     logs: LogSettings = LogSettings()
     status: StatusSettings = StatusSettings()
+    traces: TracesSettings | None = None
     leases: LeaseSettings = LeaseSettings()
 
     @model_validator(mode="after")

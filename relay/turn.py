@@ -33,8 +33,8 @@ class Turn:
     tell: list[tuple[NoticeRow, Hook]] = field(default_factory=list)
     wake: set[str] = field(default_factory=set)
     """Alarms to look at again in this turn."""
-    raised: list[float] = field(default_factory=list)
-    """Of each press that raised an alarm in this turn: when the link took it in (``Delivery.arrived_s``)."""
+    raised: dict[str, float] = field(default_factory=dict)
+    """By the alarm, of each press that raised one in this turn: when the link took it in (``Delivery.arrived_s``)."""
     lags_s: list[float] = field(default_factory=list)
     """Of each deadline that this turn looked at: how many seconds late."""
     begun_s: float = 0.0

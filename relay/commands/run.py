@@ -23,6 +23,7 @@ from relay.adapters.store import SqlStore
 from relay.auditor import Auditor
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter, make_folder
 from relay.commands.status import RelayParts, open_status
+from relay.commands.traces import open_traces
 from relay.database import PostgresPlace
 from relay.echo import Echo
 from relay.figures import Figures
@@ -112,6 +113,7 @@ def run_relay(settings: RelaySettings) -> ExitCode:
             parts = RelayParts(figures, runtime, inbox, auditor, link)
             if (status := open_status(settings.status, parts)) is not None:
                 started.callback(status.close)
+            traced = open_traces(settings, started)
             keep_what_lives()
             service.ready()
             started.callback(service.stopping)
@@ -119,7 +121,14 @@ def run_relay(settings: RelaySettings) -> ExitCode:
                 started.callback(leases.leave)  # before everything else: others wait for it
             beat = _Beat(service)
             turned = run_loop(
-                runtime, inbox, stopping=stop.is_set, links=link, alive=beat, figures=figures, leases=leases
+                runtime,
+                inbox,
+                stopping=stop.is_set,
+                links=link,
+                alive=beat,
+                figures=figures,
+                leases=leases,
+                traced=traced,
             )
             if not turned:
                 return ExitCode.BUG

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -20,69 +18,15 @@ import structlog
 from relay.adapters.notify import MAX_ANSWER_BYTES, WebhookNotifier
 from relay.core.register import Hook
 from relay.ports import NoticeDelivered, NoticeRow
+from tests.relay.receiver import WAIT_S, Receiver, receiving
 from tests.relay.store_contract import T0, uid
-
-WAIT_S = 20
-"""A bound, not a duration: reached only by a failure."""
-
-
-@dataclass
-class Told:
-    """A request that the receiver got."""
-
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Receiver:
-    """A chat's server: answers by path with what the test says; ``gate`` holds back the path ``/hang``."""
-
-    port: int = 0
-    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    told: list[Told] = field(default_factory=list)
-    gate: threading.Event = field(default_factory=threading.Event)
-    hanging: threading.Event = field(default_factory=threading.Event)
-
-    def hook(self, path: str, secret_file: str = "") -> Hook:
-        return Hook(path.strip("/") or "root", "xihu", f"http://127.0.0.1:{self.port}{path}?key=s3cret", secret_file)
 
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    state = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            path = self.path.partition("?")[0]
-            state.told.append(Told(path, dict(self.headers), body))
-            if path == "/hang":
-                state.hanging.set()
-                state.gate.wait(WAIT_S)
-            status, answer = state.answers.get(path, (200, b""))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.send_header("Location", "/elsewhere")
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield state
-    state.gate.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with receiving() as receiver:
+        yield receiver
 
 
 @dataclass
