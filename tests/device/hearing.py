@@ -22,9 +22,9 @@ def samples_of(path: Path) -> array[int]:
     return array("h", content[44 : len(content) - len(content) % 2])
 
 
-def power(samples: Sequence[float], hz: float) -> float:
+def power(samples: Sequence[float], hz: float, rate: float = RATE) -> float:
     """Goertzel: the power of one frequency in a stretch of samples, per sample."""
-    k = 2 * math.cos(2 * math.pi * hz / RATE)
+    k = 2 * math.cos(2 * math.pi * hz / rate)
     a = b = 0.0
     for sample in samples:
         a, b = sample + k * a - b, a
@@ -32,8 +32,13 @@ def power(samples: Sequence[float], hz: float) -> float:
 
 
 def strongest(samples: Sequence[float]) -> float:
-    """The dominant frequency between 150 and 1500 Hz, to 5 Hz."""
-    return max(range(150, 1500, 5), key=lambda hz: power(samples, hz))
+    """The dominant frequency between 150 and 1500 Hz, to 5 Hz.
+
+    Heard in sums of four samples, which is four times as fast: of what lies above 2.7 kHz they hold hardly anything,
+    of 1500 Hz nine tenths.
+    """
+    sums = [sum(samples[at : at + 4]) for at in range(0, len(samples) - 3, 4)]
+    return max(range(150, 1500, 5), key=lambda hz: power(sums, hz, RATE / 4))
 
 
 def bursts(samples: Sequence[float]) -> list[tuple[float, float]]:
