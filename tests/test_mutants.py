@@ -13,7 +13,7 @@ import pytest
 from tests.device.waiting import wait_until
 from tools.mutants.changes import mutants_of
 from tools.mutants.forks import Forks, Tried
-from tools.mutants.ledger import digest, load_equivalents, open_ledger
+from tools.mutants.ledger import digest, load_listed, open_ledger
 from tools.mutants.report import Row, score_pct, survivors, table, untrue
 from tools.mutants.swap import code_of, exchange
 from tools.mutants.trials import PACKAGES, parsed
@@ -97,7 +97,9 @@ def test_the_names_of_the_cores_mutants_are_theirs_alone() -> None:
     ]
     assert len(names) > 3000
     assert len(set(names)) == len(names)
-    assert not set(load_equivalents()) - set(names), "tools/mutants/equivalent.toml lists what exists no more"
+    equivalent, left = load_listed("equivalent"), load_listed("left")
+    assert not {*equivalent, *left} - set(names), "tools/mutants/equivalent.toml lists what exists no more"
+    assert not set(equivalent) & set(left)
 
 
 def _module(source: str) -> ModuleType:
@@ -198,11 +200,12 @@ def test_what_is_equivalent_is_no_kill_and_must_be_true() -> None:
     assert score_pct(rows) == 50
     assert score_pct(rows, equivalents) == pytest.approx(100 * 2 / 3)
     assert table(rows, equivalents)[-1] == "| **all** | 4 | 2 | 1 | 1 | 50.0 | 66.7 |"
-    assert survivors(rows, equivalents) == ["- m:f: c"]
+    assert survivors(rows, equivalents, {}) == ["- m:f: c"]
+    assert survivors(rows, equivalents, {"m:f: c": "a limit"}) == ["- m:f: c: a limit"]
     assert untrue(rows, equivalents) == []
     assert untrue(rows, {"m:f: d": "why", "m:f: gone": "why", "other:: x": "why"}) == [
         "does not exist any more: m:f: gone",
-        "is no equivalent, test_d notices: m:f: d",
+        "does not survive, test_d notices: m:f: d",
     ]
 
 
@@ -211,7 +214,7 @@ def test_an_equivalent_has_one_reason(entry: str, tmp_path: Path) -> None:
     listed = tmp_path / "equivalent.toml"
     listed.write_text(f"[[equivalent]]\n{entry}\n")
     with pytest.raises(ValueError, match="twice or without a reason"):
-        load_equivalents(listed)
+        load_listed("equivalent", listed)
 
 
 @pytest.mark.slow

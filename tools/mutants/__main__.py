@@ -4,7 +4,7 @@
     python -m tools.mutants relay.core.lease       # some; patterns as of a shell
     python -m tools.mutants --fresh --write        # everything anew, and into docs/mutants.md
 
-Exits with 1 if less than 85 % of the mutants are killed, with 2 if the list of equivalents is not true.
+Exits with 1 if less than 85 % of the mutants are killed, with 2 if the list of those that survive is not true.
 
 Why not a library. mutmut 3.8 chooses tests by function and forks as we do, but changes only bodies of functions without
 decorators: no property, constant, default or table, which is where the times, limits and patterns of this product
@@ -25,7 +25,7 @@ from fnmatch import fnmatchcase
 
 from tools.mutants.changes import mutants_of
 from tools.mutants.forks import Tried
-from tools.mutants.ledger import EQUIVALENTS, SURVIVED, Ledger, digest, load_equivalents, open_ledger
+from tools.mutants.ledger import EQUIVALENTS, SURVIVED, Ledger, digest, load_listed, open_ledger
 from tools.mutants.report import Row, score_pct, survivors, table, untrue, write_page
 from tools.mutants.selection import quick_files
 from tools.mutants.trials import PACKAGES, Package, Trials, parsed
@@ -92,14 +92,14 @@ def main(arguments: list[str] | None = None) -> int:
     rows = [row for row in rows if row.killers]
     if not rows:
         parser.error(f"no module is called {' or '.join(asked.modules)}")
-    equivalents = load_equivalents()
-    sys.stdout.write("\n".join(["", *table(rows, equivalents), "", *survivors(rows, equivalents)]) + "\n")
+    equivalents, left = load_listed("equivalent"), load_listed("left")
+    sys.stdout.write("\n".join(["", *table(rows, equivalents), "", *survivors(rows, equivalents, left)]) + "\n")
     sys.stdout.write(f"\n{(time.monotonic() - began) / 60:.1f} min\n")
-    wrong = untrue(rows, equivalents)
+    wrong = untrue(rows, {**equivalents, **left})
     for line in wrong:
         sys.stderr.write(f"{EQUIVALENTS}: {line}\n")
     if asked.write and asked.modules == ["*"]:
-        write_page(rows, equivalents)
+        write_page(rows, equivalents, left)
     return 2 if wrong else int(score_pct(rows) < SCORE_PCT)
 
 

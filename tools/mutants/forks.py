@@ -13,11 +13,12 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 HUNG_S = 5
 """Seconds of processor time of a mutant beyond five times what its tests take by themselves."""
 STUCK_S = 120.0
-"""Seconds in which a mutant must have ended."""
+"""Seconds for which a mutant may sleep; those in which it would run and others have the processors do not count."""
 MEMORY_BYTES = 4 << 30
 """A list that grows for ever ends before the machine does."""
 _LOOK_S = 0.5
@@ -34,12 +35,12 @@ class Tried:
 
 @dataclass(slots=True)
 class Child:
-    """A fork that runs. ``ran_s``: how many seconds it has by now, without those in which all stood still."""
+    """A fork that runs. ``slept_s``: how many seconds it has slept by now, without those in which all stood still."""
 
     name: str
     start: Callable[[int], None]
     says: int
-    ran_s: float = 0.0
+    slept_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -85,11 +86,11 @@ class Forks:
             self._again()
             return
         for pid, child in list(self.running.items()):
-            child.ran_s += since_s
+            child.slept_s += since_s if _sleeps(pid) else 0
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self._ended(pid, status)
-            elif child.ran_s > self.stuck_s:
+            elif child.slept_s > self.stuck_s:
                 os.kill(pid, signal.SIGKILL)
 
     def _ended(self, pid: int, status: int) -> None:
@@ -110,6 +111,11 @@ class Forks:
             os.waitpid(pid, 0)
             os.close(child.says)
             self._fork(child.name, child.start)
+
+
+def _sleeps(pid: int) -> bool:
+    """Whether a process waits for something, and not only for its turn."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] == "S"
 
 
 def _in_child(run: Callable[[int], None], says: int) -> None:

@@ -58,14 +58,14 @@ def open_ledger(module: str, source: Path, tests: str, *, fresh: bool) -> Ledger
     return ledger
 
 
-def load_equivalents(path: Path = EQUIVALENTS) -> dict[str, str]:
-    """Mutants that no test can notice, by name, and why.
+def load_listed(kind: str, path: Path = EQUIVALENTS) -> dict[str, str]:
+    """Mutants that survive, by name, and why: ``equivalent`` (no test can notice them) or ``left`` (none should).
 
     Raises:
         ValueError: one is listed twice, or without a reason: ours to mend.
     """
     found: dict[str, str] = {}
-    for entry in tomllib.loads(path.read_text(encoding="utf-8")).get("equivalent", []):
+    for entry in tomllib.loads(path.read_text(encoding="utf-8")).get(kind, []):
         for name in entry["mutants"]:
             if name in found or not entry["why"].strip():
                 raise ValueError(f"{path}: {name} is listed twice or without a reason")

@@ -48,45 +48,55 @@ def table(rows: list[Row], equivalents: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def survivors(rows: Iterable[Row], equivalents: Mapping[str, str]) -> list[str]:
-    """A line for each mutant that should not have survived."""
-    return [f"- {name}" for row in rows for name in row.survived if name not in equivalents]
+def survivors(rows: Iterable[Row], equivalents: Mapping[str, str], left: Mapping[str, str]) -> list[str]:
+    """A line for each mutant that survived and is no equivalent, with the reason why it is left where there is one."""
+    names = [name for row in rows for name in row.survived if name not in equivalents]
+    return [f"- {name}" + (f": {left[name]}" if name in left else "") for name in names]
 
 
-def untrue(rows: list[Row], equivalents: Mapping[str, str]) -> list[str]:
-    """What the list of equivalents says and this run does not."""
+def untrue(rows: list[Row], listed: Mapping[str, str]) -> list[str]:
+    """What the list of those that survive says and this run does not."""
     lines = []
     for row in rows:
-        listed = [name for name in equivalents if name.startswith(f"{row.module}:")]
-        lines += [f"does not exist any more: {name}" for name in listed if name not in row.killers]
-        lines += [f"is no equivalent, {by} notices: {name}" for name in listed if (by := row.killers.get(name))]
+        ours = [name for name in listed if name.startswith(f"{row.module}:")]
+        lines += [f"does not exist any more: {name}" for name in ours if name not in row.killers]
+        lines += [f"does not survive, {by} notices: {name}" for name in ours if (by := row.killers.get(name))]
     return lines
 
 
-def write_page(rows: list[Row], equivalents: Mapping[str, str]) -> None:
+def write_page(rows: list[Row], equivalents: Mapping[str, str], left: Mapping[str, str]) -> None:
     """docs/mutants.md, anew."""
-    OUT.write_text(_PAGE.format(table="\n".join(table(rows, equivalents)), left=_left(rows, equivalents)), "utf-8")
-
-
-def _left(rows: list[Row], equivalents: Mapping[str, str]) -> str:
-    return "\n".join(survivors(rows, equivalents)) or "None."
+    equal = [f"- {name}: {equivalents[name]}" for row in rows for name in row.survived if name in equivalents]
+    OUT.write_text(
+        _PAGE.format(
+            table="\n".join(table(rows, equivalents)),
+            left="\n".join(survivors(rows, equivalents, left)) or "None.",
+            equal="\n".join(equal) or "None.",
+        ),
+        "utf-8",
+    )
 
 
 _PAGE = """\
 # Would a test notice?
 
-Written by `make mutants ARGS="--fresh --write"`; do not edit.
+Written by `make mutants ARGS=--write`; do not edit.
 
 The cores decide who is called and when. Here each of their lines is made wrong on purpose, one small change at a time:
 a condition that is always met, `<` for `<=`, a field that stays as it was, another number, a missing case. The tests of
-the cores run against each such mutant, and one of them should fail. `tools/mutants/changes.py` says what is changed.
+the cores run against each such mutant, and one of them should fail. `tools/mutants/changes.py` says what is changed;
+every such change was tried, none was left out.
 
-A mutant that behaves as the original does is equivalent, and no test can notice it: those stand with their reasons in
-`tools/mutants/equivalent.toml`, and count as not killed in the first score, as absent in the second.
+A mutant that behaves as the original does is equivalent, and no test can notice it: it counts as not killed in the
+first score, as absent in the second. The reasons stand in `tools/mutants/equivalent.toml`.
 
 {table}
 
 ## What survived
 
 {left}
+
+## What is equivalent
+
+{equal}
 """
