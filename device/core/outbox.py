@@ -212,8 +212,6 @@ def _overtakes(new: OutboxRow, old: OutboxRow) -> bool:
 def _window(state: OutboxState) -> tuple[Waiting, ...]:
     """What may be under way: help first, then the fewest rounds in vain, then the oldest. A new help takes the place of
     the least urgent."""
-    if len(state.waiting) <= MAX_IN_FLIGHT:
-        return tuple(sorted(state.waiting, key=_urgency))
     return tuple(sorted(state.waiting, key=_urgency)[:MAX_IN_FLIGHT])
 
 
@@ -225,8 +223,6 @@ def _send_due(state: OutboxState, moment: Moment) -> tuple[OutboxState, list[Sen
     if not state.connected or not state.waiting:
         return state, []
     due = [one for one in _window(state) if one.due_ms <= moment.now_ms]
-    if not due:
-        return state, []
     again = {one.row.id: _scheduled(one, moment) for one in due}
     state = replace(state, waiting=tuple(again.get(one.row.id, one) for one in state.waiting))
     return state, [Send(event_of(one.row, moment)) for one in due]

@@ -269,7 +269,7 @@ def _restaged(state: PanelState, now_ms: int, limits: PanelLimits) -> tuple[Pane
     if state.closed_until_ms is not None and (now_ms >= state.closed_until_ms or shown or pressed):
         state = replace(state, closed_until_ms=None)
     stage = _stage(state, pressed, shown, now_ms, limits)
-    who = _who(state, shown) if stage is PanelStage.COMING else ""
+    who = _who(state, pressed, shown) if stage is PanelStage.COMING else ""
     due = stage is PanelStage.UNREACHABLE and state.say_again_ms is not None and now_ms >= state.say_again_ms
     calm = bool(pressed) and all(event_id in state.word.calm for event_id, _ in pressed)  # an OK wants no more of it
     effects: list[RoleEffect] = []
@@ -285,11 +285,12 @@ def _restaged(state: PanelState, now_ms: int, limits: PanelLimits) -> tuple[Pane
     return state, effects
 
 
-def _who(state: PanelState, alarm: PanelAlarm | None) -> str:
+def _who(state: PanelState, pressed: tuple[tuple[str, int], ...], alarm: PanelAlarm | None) -> str:
     """Who comes, by the relay's word or by the bell's own."""
-    if alarm is not None and alarm.stage is Stage.ACCEPTED and not state.unreceipted:
+    if alarm is not None and alarm.stage is Stage.ACCEPTED and not pressed:
         return alarm.who or ""
-    return dict(state.names).get(state.word.promise.bell, "") if state.word.promise is not None else ""
+    promise = state.word.promise
+    return dict(state.names).get(promise.bell, "") if promise is not None else ""
 
 
 def _promised(promise: Promise | None) -> PanelStage | None:

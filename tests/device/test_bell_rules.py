@@ -216,12 +216,30 @@ def test_nobody_is_said_to_go_while_the_panel_calls_for_the_same_alarm_itself() 
         assert (alarms(state), effects) == ([ALARM], ())
 
 
+def test_nobody_is_said_to_go_when_a_relay_of_a_back_up_rings_for_the_panel_under_the_same_rev() -> None:
+    """It rings on under another alarm's name; that the panel's own call is over is no word of anybody who goes."""
+    state, _ = tell(replace(UP, direct=(CALL,)), DesiredApplied(Desired(rev=4)))
+    assert alarms(state) == [ALARM]
+    state, effects = tell(state, DesiredApplied(Desired(rev=4, rings=(ring(alarm=OTHER),))))
+    assert (alarms(state), effects) == ([OTHER], ())
+
+
 def test_a_bell_whose_panel_is_silent_says_nothing_of_it() -> None:
     state, effects = tell(replace(UP, direct=(CALL,)), TimePassed(), NOW + LIMITS.forget_ms)
     assert (state.direct, effects) == ((), ())
 
 
 # --- the reminder -----------------------------------------------------------------------------------------------------
+
+
+def test_whoever_has_accepted_is_reminded_every_quarter_of_an_hour() -> None:
+    state, _ = tell(replace(UP, rings=(ring(),)), PRESS)
+    for quarter in (1, 2):
+        now_ms = NOW + quarter * 15 * 60_000
+        assert bell_deadline(state, BELL_LIMITS) == now_ms
+        assert tell(state, TimePassed(), now_ms - 1)[1] == ()
+        state, effects = tell(state, TimePassed(), now_ms)
+        assert effects == (Play(Tone.NOTICE, Words(Phrase.REMINDER, label="柳奶奶")),)
 
 
 def test_nobody_is_reminded_while_another_alarm_rings() -> None:

@@ -22,6 +22,7 @@ from device.core.outbox import (
     OutboxInput,
     OutboxState,
     Receipts,
+    RelaySpoke,
     Tick,
     advance_outbox,
     age_ms,
@@ -91,6 +92,24 @@ def test_rows_that_are_never_receipted_hold_up_nothing_for_ever() -> None:
     assert all(one.sends >= before[one.row.id] + 5 for one in state.waiting)
 
 
+def test_a_row_that_was_sent_five_times_in_vain_yields_to_the_next() -> None:
+    state = filled(*[EventType.OK] * (MAX_IN_FLIGHT + 1), connected=True)
+    for now_ms in (2_000, 6_000, 14_000):
+        state, effects = advance_outbox(state, Tick(), at(now_ms))
+        assert identity(MAX_IN_FLIGHT) not in sent(effects)
+        assert advance_outbox(state, Tick(), at(now_ms))[1] == ()
+    state, _ = advance_outbox(state, Tick(), at(30_000))
+    assert sent(advance_outbox(state, Tick(), at(30_000))[1]) == [identity(MAX_IN_FLIGHT)]
+
+
+def test_a_press_of_long_ago_goes_out_with_the_greatest_age_that_the_wire_knows() -> None:
+    """A device that was in a drawer for decades, or whose clock has been there: refused, it would be lost."""
+    state = new_outbox([row_of("old", ClockState.SYNCED)], 2, 0)
+    moment = Moment(9, START + timedelta(days=9_999), True, "b", 1, 0)
+    _, effects = advance_outbox(state, Connected(), moment)
+    assert [one.event.age_ms for one in effects if isinstance(one, Send)] == [3_650 * 86_400_000]
+
+
 def test_a_new_help_goes_at_once_however_much_waits() -> None:
     state = filled(*[EventType.OK] * 40, connected=True)
     _, effects = advance_outbox(state, happened(99), at(7))
@@ -124,6 +143,55 @@ def test_nothing_is_sent_while_the_link_is_down_and_everything_at_the_next_up() 
     state, effects = advance_outbox(state, Connected(), at(10_000_001))
     assert sent(effects) == [identity(0), identity(1)]
     assert outbox_deadline(state) == 10_002_001
+
+
+def test_a_relay_that_speaks_hears_again_at_once_what_was_sent_twice_in_vain() -> None:
+    """So one that comes back hears an acceptance before it calls others; what was sent once has its receipt coming."""
+    state = filled(EventType.ACCEPT, connected=True)
+    state, effects = advance_outbox(state, RelaySpoke(), at(500))
+    assert (sent(effects), outbox_deadline(state)) == ([], 2_000)
+    state, effects = advance_outbox(state, Tick(), at(2_000))
+    assert sent(effects) == [identity(0)]
+    state, effects = advance_outbox(state, RelaySpoke(), at(2_500))
+    assert (sent(effects), outbox_deadline(state)) == ([identity(0)], 2_500 + 8_000)
+
+
+def test_at_a_connect_all_goes_again_though_it_was_sent_a_moment_ago() -> None:
+    """Nobody knows whether the old connection carried it."""
+    state = filled(EventType.HELP, connected=True)
+    state, _ = advance_outbox(state, Disconnected(), at(100))
+    state, effects = advance_outbox(state, Connected(), at(200))
+    assert (sent(effects), outbox_deadline(state)) == ([identity(0)], 2_200)
+
+
+def test_the_outbox_looks_again_when_the_first_row_is_due() -> None:
+    state = filled(EventType.HELP, connected=True)
+    state, _ = advance_outbox(state, happened(1), at(1_500))
+    assert outbox_deadline(state) == 2_000
+
+
+def test_what_is_found_on_a_disk_that_can_be_read_at_last_stands_beside_what_happened_meanwhile() -> None:
+    """A press that was made while the disk was away goes on, is known once, and no number is given twice."""
+    state, effects = advance_outbox(OutboxState((), 5, connected=True), happened(7), at(0))
+    (mine,) = [one.row for one in effects if isinstance(one, Keep)]
+    older = row_of("old", ClockState.SYNCED)
+    for known_seq, next_seq in ((40, 40), (2, 6)):
+        found, effects = advance_outbox(state, Found((older, mine), known_seq), at(10))
+        assert [one.row.id for one in found.waiting] == [identity(1), identity(7)]
+        assert sent(effects) == [identity(1)]
+        assert found.next_seq == next_seq
+    _, effects = advance_outbox(found, Tick(), at(2_010))
+    assert sent(effects) == [identity(1), identity(7)], "2 s later again, as what has just happened"
+
+
+def test_an_event_that_is_told_twice_is_kept_once_and_named() -> None:
+    state = filled(EventType.HELP)
+    assert advance_outbox(state, happened(0), at(5)) == (state, (Ignored("event_repeated", identity(0)),))
+
+
+def test_an_event_that_overtakes_nothing_costs_the_disk_one_row_and_no_deletion() -> None:
+    _, effects = advance_outbox(filled(EventType.HELP), happened(1), at(5))
+    assert [type(one) for one in effects] == [Keep]
 
 
 @pytest.mark.parametrize("connected", [True, False])
@@ -199,24 +267,25 @@ def test_the_age(row: OutboxRow, moment: Moment, age: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wall", "year"),
+    ("wall", "said"),
     [
-        (datetime(2250, 1, 1, tzinfo=UTC), 2199),
-        (datetime.max.replace(tzinfo=UTC), 2199),
-        (datetime(1970, 1, 1, tzinfo=UTC), 1970),
-        (datetime.min.replace(tzinfo=UTC), 1970),
+        (datetime(2250, 1, 1, tzinfo=UTC), datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (datetime.max.replace(tzinfo=UTC), datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)),
+        (datetime.min.replace(tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)),
     ],
 )
-def test_a_press_goes_out_however_wrong_the_clock_is(wall: datetime, year: int) -> None:
+def test_a_press_goes_out_however_wrong_the_clock_is(wall: datetime, said: datetime) -> None:
     """An event with a year that the wire refuses raised at every turn, and again after every restart."""
     moment = Moment(60_000, wall, False, "b", 1, 0)
     state, _ = advance_outbox(OutboxState((), 1), Connected(), moment)
     state, effects = advance_outbox(state, happened(0, at_ms=1_000), moment)
-    assert [(one.event.at.year, one.event.age_ms) for one in effects if isinstance(one, Send)] == [(year, 59_000)]
+    (first,) = [one.event for one in effects if isinstance(one, Send)]
+    assert (first.at.year, first.age_ms) == (said.year, 59_000)
     row = replace(state.waiting[0].row, at=wall)  # as an older program has kept it
     for loaded in (new_outbox([row], 2, 0), advance_outbox(OutboxState((), 1), Found((row,), 2), moment)[0]):
         _, effects = advance_outbox(loaded, Connected(), moment)
-        assert [one.event.at.year for one in effects if isinstance(one, Send)] == [year]
+        assert [one.event.at for one in effects if isinstance(one, Send)] == [said]
 
 
 def test_an_outbox_from_disk_begins_where_the_file_ended() -> None:
