@@ -67,6 +67,12 @@ def test_what_is_registered_no_more_is_given_beside_the_surplus() -> None:
     assert plan(A, seen) == LeasePlan(give=("south", "west", "gone"))
 
 
+def test_what_is_registered_no_more_counts_in_no_share() -> None:
+    """Whoever still holds it takes as much of the rest as everybody."""
+    seen = table([A, B], east=B, north=B, south=None, west=None, gone=A)
+    assert plan(A, seen) == LeasePlan(take=claims("south", "west"), give=("gone",))
+
+
 def test_one_that_leaves_buries_the_dead_too() -> None:
     leaving = replace(A, leaving=True)
     seen = table([leaving, B], east=A)

@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from pydantic import TypeAdapter
 
 from doorbell.wire import AlarmKind
 from relay.core.alarm import (
     MAX_HELPERS,
     Accepted,
+    Alarm,
     AlarmStage,
+    ClosedBy,
     Declined,
     Due,
     HelperState,
@@ -212,6 +215,19 @@ def test_the_ok_of_an_elder_whom_somebody_is_to_look_in_on_stops_nothing() -> No
     assert (story.last.reason, story.alarm.stage) == ("somebody_looks_in", AlarmStage.RINGING)
     story.accept("peng").at(60).ok(12)
     assert story.alarm.stage is AlarmStage.ARRIVED
+
+
+def test_an_alarm_that_a_release_without_look_ins_has_kept_is_closed_by_the_green_button() -> None:
+    story, rows = Story(), TypeAdapter(Alarm)
+    kept = rows.dump_python(story.alarm, mode="json")
+    del kept["ok_closes"]
+    story.alarm = rows.validate_python(kept)
+    assert story.at(20).ok(11).alarm.outcome is Outcome.FALSE_ALARM
+
+
+def test_an_office_that_closes_an_alarm_without_a_note_leaves_none() -> None:
+    story = Story().at(20).happens(ClosedBy(Outcome.CANCELLED, "office"))
+    assert (story.alarm.outcome, story.alarm.note) == (Outcome.CANCELLED, "")
 
 
 def test_without_a_count_the_times_decide_and_in_doubt_the_alarm_goes_on() -> None:

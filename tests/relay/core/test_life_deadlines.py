@@ -8,6 +8,7 @@ from relay.core.alarm import (
     AlarmStage,
     BellsChanged,
     ClockStepped,
+    DeadlineLost,
     DeadlinePassed,
     Due,
     HookFailed,
@@ -128,6 +129,44 @@ def test_repetitions_go_on_for_ever_with_keys_of_their_own() -> None:
         keys += [notice.key for notice in story.last.notices]
     assert story.alarm.nobody_has_come
     assert len(set(keys)) == len(keys) > 100
+
+
+def lost(situation: str) -> Story:
+    """An alarm whose deadline is gone: by a fault of ours, or a hand in the database."""
+    story = SITUATIONS[situation]()
+    story.alarm = replace(story.alarm, deadline=None, due=None, step_ends=None)
+    return story
+
+
+@pytest.mark.parametrize(("found", "stage"), [(619.999, AlarmStage.ACCEPTED), (620, AlarmStage.RINGING)])
+def test_somebody_who_is_late_when_the_auditor_looks_is_waited_for_no_longer(found: float, stage: AlarmStage) -> None:
+    """A deadline in the past would be no deadline: nobody would ever ring again."""
+    story = lost("accepted").at(found).happens(DeadlineLost())
+    assert story.alarm.stage is stage
+    assert story.alarm.deadline is not None
+    assert story.alarm.deadline > at(found)
+    assert notes(story)[0] == "recovered"
+    if stage is AlarmStage.ACCEPTED:
+        assert (story.alarm.deadline, story.alarm.due) == (at(620), Due.ARRIVE)
+
+
+def test_an_acceptance_without_a_helper_is_none_and_rings_again() -> None:
+    """No event leads there; whatever did, somebody waits."""
+    story = lost("accepted")
+    story.alarm = replace(story.alarm, helpers=())
+    story.happens(DeadlineLost())
+    assert (story.alarm.stage, story.alarm.due) == (AlarmStage.RINGING, Due.DEAF)
+    assert notes(story) == ["recovered", "step_started"]
+
+
+def test_a_deadline_that_passes_as_the_auditor_looks_is_not_in_the_future() -> None:
+    story = Story().at(1).sound(PENG).at(45).happens(DeadlineLost())
+    assert (story.alarm.step, story.last.reason) == (1, "applied")
+
+
+def test_a_clock_that_is_set_leaves_an_alarm_without_a_deadline_to_the_auditor() -> None:
+    story = lost("accepted").happens(ClockStepped(1_000))
+    assert (story.alarm.deadline, story.last.reason) == (None, "applied")
 
 
 @pytest.mark.parametrize("delta_ms", [-86_400_000, -1, 1, 86_400_000])

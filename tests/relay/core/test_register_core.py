@@ -18,7 +18,7 @@ from relay.core.policy import (
     TargetType,
     parse_target,
 )
-from relay.core.register import Device, DeviceRole, Register
+from relay.core.register import Device, DeviceRole, Hook, Household, Person, Register
 from relay.core.roster import Call, resolve_targets
 from tests.relay.doubles import BOARD, CHAT, DOCTOR, OFFICE, PENG, WANG, C, neighbourhood
 
@@ -99,10 +99,35 @@ def test_the_default_for_help_is_that_of_the_product() -> None:
     assert said == [("volunteer:1", 45), ("volunteers", 45), ("group:medical office", 120), ("everyone", 120)]
     assert DEFAULT_POLICIES[AlarmKind.HELP].arrive_wait_s == 600
     assert DEFAULT_POLICIES[AlarmKind.HELP].done_wait_s == 3600
+    assert DEFAULT_POLICIES[AlarmKind.HELP].id == "default-help"
     assert THREE_PRESSES_S == 60
     assert Step((parse_target("office"),), 86_400).wait_s == 24 * 3600, "the longest wait is a day"
     with pytest.raises(ValueError, match="outside"):
         Step((parse_target("office"),), 86_401)
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps", "arrive_wait_s"),
+    [
+        (AlarmKind.CHECKIN, [("volunteer:1", 600), ("volunteers", 600), ("office", 600)], 3600),
+        (AlarmKind.TECHNICAL, [("office", 1800)], 86_400),
+        (AlarmKind.REQUEST, [("volunteers office", 1800)], 14_400),
+    ],
+)
+def test_what_is_no_emergency_calls_fewer_and_waits_longer(
+    kind: AlarmKind, steps: list[tuple[str, int]], arrive_wait_s: int
+) -> None:
+    """A look-in within the hour, a repair within a day, an errand within four hours; the ids stand in the journal."""
+    policy = DEFAULT_POLICIES[kind]
+    assert [(" ".join(map(str, step.targets)), step.wait_s) for step in policy.steps] == steps
+    assert (policy.arrive_wait_s, policy.id) == (arrive_wait_s, f"default-{kind.value}")
+
+
+def test_what_is_not_registered_of_somebody_is_empty() -> None:
+    """A place that nobody has written is not spoken, a hook without a key is told unsigned."""
+    assert Household("liu", C, "柳奶奶").place == ""
+    assert Person("peng", C, "彭小平").phone == ""
+    assert Hook("board", C, "https://board.example").secret_file == ""
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -93,6 +93,10 @@ def test_a_device_is_there_for_two_and_a_half_intervals_after_a_report() -> None
     assert note_time(gone, 999_999) is gone
 
 
+def test_a_device_of_which_nothing_was_ever_heard_is_not_there_and_has_not_gone_either() -> None:
+    assert (NEVER_SEEN.online, NEVER_SEEN.willed, NEVER_SEEN.ringing) == (False, False, ())
+
+
 def test_a_will_ends_it_at_once_and_nothing_of_it_sounds() -> None:
     seen = note_presence(note_report(report(ringing=[uid(1)]), 0), Presence.OFFLINE, 5)
     assert (seen.online, seen.ringing) == (False, ())
