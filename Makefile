@@ -61,7 +61,7 @@ format: setup ## write the format that check wants
 .PHONY: docs
 docs: setup test-deps ## write the pages that come from the code: docs/wire/, alarm-life.md, faults.md, sounds.md, wiring/
 	@$(BIN)/python -m doorbell.wire.schema
-	@$(BIN)/python -m relay.core.tables
+	@$(BIN)/python -m relay.alarm_page
 	@$(BIN)/python -m doorbell.faults
 	@$(BIN)/python -m device.sounds_page
 	@$(BIN)/python -m tools.wiring

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from relay.alarm_page import OUT, build_page, main
 from relay.core.alarm import AlarmStage, Due
-from relay.core.tables import OUT, build_page, main
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_page_in_docs_is_current(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,7 +18,7 @@ def test_check_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     page = tmp_path / "page.md"
     assert main(["--check", "--out", str(page)]) == 1
     assert not page.exists()
-    assert "python -m relay.core.tables" in capsys.readouterr().err
+    assert "python -m relay.alarm_page" in capsys.readouterr().err
     assert main(["--out", str(page)]) == 0
     assert page.read_text(encoding="utf-8") == build_page()
 

@@ -1,6 +1,6 @@
 """docs/alarm-life.md, made by asking the real functions what every event does in every stage.
 
-python -m relay.core.tables [--check] [--out docs/alarm-life.md]
+python -m relay.alarm_page [--check] [--out docs/alarm-life.md]
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def _deadlines() -> list[str]:
 _PAGE = """\
 # An alarm's life
 
-Made from `relay.core` by `python -m relay.core.tables`; do not edit. Words: [glossary](glossary.md).
+Made from `relay.core` by `python -m relay.alarm_page`; do not edit. Words: [glossary](glossary.md).
 
 {diagram}
 
@@ -223,7 +223,7 @@ def build_page() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write or check the page; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m relay.core.tables", description="Generate docs/alarm-life.md.")
+    parser = argparse.ArgumentParser(prog="python -m relay.alarm_page", description="Generate docs/alarm-life.md.")
     parser.add_argument("--out", type=Path, default=OUT, help=f"the file to write (default {OUT})")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is not current")
     asked = parser.parse_args(arguments)
@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     if out.is_file() and out.read_text(encoding="utf-8") == page:
         return 0
     if asked.check:
-        sys.stderr.write(f"{out} is not current: run python -m relay.core.tables\n")
+        sys.stderr.write(f"{out} is not current: run python -m relay.alarm_page\n")
         return 1
     out.write_text(page, encoding="utf-8")
     return 0
