@@ -18,6 +18,7 @@ from device.core.button import (
     Pressed,
     Released,
     Sample,
+    UnstuckButton,
     advance_button,
     button_deadline,
     new_button,
@@ -101,6 +102,42 @@ def test_a_line_that_flickers_on_has_been_let_go_when_it_was_last_surely_down() 
         state, outcomes = advance_button(state, Edge(not state.active, NOW + ms), NOW + ms, LIMITS)
         told += [one for one in outcomes if isinstance(one, Released)]
     assert told == [Released(NOW + 1_000)]
+
+
+def test_a_stuck_button_that_ends_in_a_flicker_is_told_as_free_also_by_the_shortest_contact() -> None:
+    """The fault would stand for ever: nothing else that comes would end it."""
+    state, ms = replace(DOWN, held=True, stuck=True), 70_000
+    state, _ = advance_button(state, Edge(False, NOW + ms), NOW + ms, LIMITS)
+    for ms in range(70_010, 70_000 + LIMITS.flicker_ms, 10):
+        state, outcomes = advance_button(state, Edge(not state.active, NOW + ms), NOW + ms, LIMITS)
+        assert outcomes == ()
+    at_ms = NOW + 70_000 + LIMITS.flicker_ms
+    _, outcomes = advance_button(state, Edge(False, at_ms), at_ms, LIMITS)
+    assert outcomes == (Released(NOW + 70_000), UnstuckButton(), IgnoredEdge("short"))
+
+
+def test_a_doubt_ends_with_the_edge_that_explains_it() -> None:
+    """What contradicts next has its own time to be explained in."""
+    state = replace(DOWN, phase=ButtonPhase.UP, active=False)
+    moves: list[tuple[ButtonInput, int]] = [
+        (Sample(True), 1_000),
+        (Edge(True, NOW + 1_001), 1_002),
+        (Edge(False, NOW + 1_010), 1_011),
+        (Sample(True), 1_030),
+    ]
+    told: list[object] = []
+    for event, ms in moves:
+        state, outcomes = advance_button(state, event, NOW + ms, LIMITS)
+        told += outcomes
+    assert told == [IgnoredEdge("short")]
+
+
+def test_a_hold_needs_its_three_seconds_also_where_the_edge_was_lost() -> None:
+    state = replace(DOWN, phase=ButtonPhase.UP, active=False)
+    state, _ = advance_button(state, Sample(True), NOW, LIMITS)
+    late_ms = NOW + LIMITS.hold_ms + LIMITS.lag_ms
+    assert advance_button(state, Sample(True), late_ms - 1, LIMITS)[1] == (LostEdge(), Pressed(NOW))
+    assert advance_button(state, Sample(True), late_ms, LIMITS)[1] == (LostEdge(), Pressed(NOW), Held())
 
 
 # --- the contact ------------------------------------------------------------------------------------------------------
