@@ -9,7 +9,15 @@ from typing import Annotated, Self
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from doorbell.logs import LogFormat, LogLevel
-from doorbell.settings import FilePathSetting, MqttSettings, Settings, load_settings, parse_settings, read_table
+from doorbell.settings import (
+    FilePathSetting,
+    MqttSettings,
+    Settings,
+    load_settings,
+    parse_settings,
+    read_password_file,
+    read_table,
+)
 from relay.core.lease import LeaseTimes
 from relay.database import Place, is_url, parse_place
 from relay.retention import Kept
@@ -94,6 +102,20 @@ class RetentionSettings(Settings):
                 return self.rejected_days
 
 
+class AuthoritySettings(Settings):
+    """Where the community's certificate authority is; only the machine on which certificates are made has one."""
+
+    directory: FilePathSetting = Path("authority")
+    """Its folder, which ``doorbell-relay authority create`` makes."""
+    passphrase_file: FilePathSetting | None = None
+    """A file whose first line encrypts the issuing key, a systemd credential for instance. Without it, the key is
+    protected by its file's mode alone."""
+
+    def passphrase(self) -> str | None:
+        """Of the issuing key. Raises ``SetupError`` if the file cannot be read."""
+        return None if self.passphrase_file is None else read_password_file(self.passphrase_file)
+
+
 class LeaseSettings(Settings):
     """How fast communities move between the relays of one PostgreSQL database. The same for all of them."""
 
@@ -131,6 +153,7 @@ class RelaySettings(Settings):
     status: StatusSettings = StatusSettings()
     traces: TracesSettings | None = None
     leases: LeaseSettings = LeaseSettings()
+    authority: AuthoritySettings = Field(default_factory=dict, validate_default=True)
 
     @model_validator(mode="after")
     def _database_is_reachable(self) -> Self:

@@ -14,15 +14,18 @@ import typer
 from doorbell.errors import SetupError
 from doorbell.logs import configure_logs
 from doorbell.service import ExitCode
-from relay.commands import alarms, register, rejected, store
+from relay.commands import alarms, authority, register, rejected, store
 from relay.commands.journal import journal
 from relay.commands.run import run
 from relay.commands.setting import console
 from relay.ports import StoreError
 from relay.texts import Language, Text, choose_language, parse_language
+from relay.texts import authority as say_authority
 from relay.texts import commands as say
 
 PROGRAM = "doorbell-relay"
+CATALOGUES = (say, say_authority)
+"""Where the help's texts are."""
 
 _log = structlog.get_logger("relay")
 
@@ -33,6 +36,7 @@ app.add_typer(alarms.app, name="alarms")
 app.command(help=say.JOURNAL.en, epilog="doorbell-relay journal --since 2026-11-01 --output november.csv")(journal)
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(store.app, name="store")
+app.add_typer(authority.app, name="authority")
 
 
 @app.callback(help=say.PROGRAM.en)
@@ -115,7 +119,7 @@ def walk_commands(command: Any) -> Iterator[Any]:
 
 def texts_by_english() -> Mapping[str, Text]:
     """The catalogue of help texts by their English, which is what stands in the commands' definitions."""
-    return {text.en: text for text in vars(say).values() if isinstance(text, Text)}
+    return {text.en: text for module in CATALOGUES for text in vars(module).values() if isinstance(text, Text)}
 
 
 def _translate(command: Any, language: Language) -> None:

@@ -7,15 +7,19 @@ from types import ModuleType
 import pytest
 
 from doorbell.wire import AlarmKind
-from relay.commands.program import PROGRAM, build_command, texts_by_english, walk_commands
+from relay.commands.program import CATALOGUES, PROGRAM, build_command, walk_commands
 from relay.core.alarm import AlarmStage, HelperState, NoteType, Outcome
 from relay.core.journal import LineType
 from relay.texts import Language, Text, choose_language, register_problems
+from relay.texts import authority as authority_texts
 from relay.texts import commands as command_texts
 from relay.texts.timeline import SENTENCES, tell_line
 from relay.texts.words import HELPER_STATES, KINDS, LINES, OUTCOMES, STAGES, line_word
 
-MODULES = [command_texts, register_problems, import_module("relay.texts.timeline"), import_module("relay.texts.words")]
+MODULES = [
+    *(command_texts, authority_texts, register_problems),
+    *map(import_module, ("relay.texts.timeline", "relay.texts.words")),
+]
 
 
 def texts_of(module: ModuleType) -> list[tuple[str, Text]]:
@@ -73,7 +77,13 @@ def test_the_whole_help_speaks_one_language(language: Language) -> None:
     assert len(told) > 30
     assert all(told)
     assert [text for text in told if is_chinese(text) != (language is Language.ZH)] == []
-    assert len(texts_by_english()) == len({text.en for _, text in texts_of(command_texts)})
+    chinese: dict[str, set[str]] = {}
+    for catalogue in CATALOGUES:
+        for text in vars(catalogue).values():
+            if isinstance(text, Text):
+                chinese.setdefault(text.en, set()).add(text.zh)
+    english = [command.help for command in walk_commands(build_command(Language.EN))]
+    assert [one for one in english if len(chinese[one]) != 1] == []
 
 
 @pytest.mark.parametrize("language", list(Language))
