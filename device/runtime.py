@@ -10,7 +10,7 @@ The real daemon runs turns from ``device.loop``; the village calls ``turn`` and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ import structlog
 from device.core.business import device_busy
 from device.core.button import Edge, Sample
 from device.core.effects import Chime, Effect, Ignored, Noted, Play, Report, Send, Show, Tell, Tune
-from device.core.line import lines_deadline, lines_due
+from device.core.line import LineState, lines_deadline, lines_due
 from device.core.machine import (
     DesiredArrived,
     DeviceInput,
@@ -119,6 +119,8 @@ class DeviceRuntime:
         self._poll_at_ms = moment.now_ms + (settings.poll_ms or 0)
         self._wellness = WellnessState()
         self._health_at_ms = moment.now_ms + (settings.health_ms or 0)
+        self._lines_of: Mapping[ButtonName, LineState] | None = None
+        self._lines_at_ms: int | None = None
 
     def turn(self, inputs: Iterable[RuntimeInput] = (), *, more: bool = False) -> None:
         """Take in what has come, look at every deadline, and do all that follows from it.
@@ -142,10 +144,10 @@ class DeviceRuntime:
 
     def next_deadline(self) -> int | None:
         """The monotonic ms at which a turn is needed without any input; None: only an input needs one."""
-        limits, polls = self._settings.limits, self._settings.poll_ms is not None and bool(self.state.buttons)
+        polls = self._settings.poll_ms is not None and bool(self.state.buttons)
         deadlines = (
-            device_deadline(self.state, limits),
-            lines_deadline(self.state.buttons, limits.button, limits.contact),
+            device_deadline(self.state, self._settings.limits),
+            self._lines_deadline(),
             self._poll_at_ms if polls else None,
             None if self._settings.health_ms is None else self._health_at_ms,
             self._saver.retry_at_ms,
@@ -222,8 +224,19 @@ class DeviceRuntime:
         if self._settings.poll_ms is not None and now_ms >= self._poll_at_ms:
             self._poll_at_ms = now_ms + self._settings.poll_ms
             return tuple(self.state.buttons)
+        at_ms = self._lines_deadline()
+        if at_ms is None or at_ms > now_ms:
+            return ()
         limits = self._settings.limits
         return lines_due(self.state.buttons, now_ms, limits.button, limits.contact)
+
+    def _lines_deadline(self) -> int | None:
+        """When some line needs a sample; worked out only when a line has changed, which in most turns none has."""
+        if self._lines_of is not self.state.buttons:
+            limits = self._settings.limits
+            self._lines_of = self.state.buttons
+            self._lines_at_ms = lines_deadline(self.state.buttons, limits.button, limits.contact)
+        return self._lines_at_ms
 
     def _unwell(self, moment: Moment) -> Sequence[Trouble]:
         """What the health has become, with the link up or down; nothing between two readings."""

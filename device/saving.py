@@ -25,7 +25,7 @@ class OutboxSaver:
     def __init__(self, store: OutboxStore) -> None:
         self._store = store
         self._keep: dict[str, OutboxRow] = {}
-        self._forget: set[str] = set()
+        self._forget: dict[str, None] = {}
         self._fresh = False
         self._failing = False
         self._loaded = False
@@ -57,7 +57,7 @@ class OutboxSaver:
                     self._fresh, self._keep[row.id] = True, row
                 case Forget(ids):
                     self._fresh = True
-                    self._forget.update(one for one in ids if self._keep.pop(one, None) is None)
+                    self._forget.update(dict.fromkeys(one for one in ids if self._keep.pop(one, None) is None))
                 case _:
                     pass
 

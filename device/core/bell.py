@@ -102,12 +102,13 @@ def advance_bell(
     state: BellState, event: RoleInput, now_ms: int, limits: BellLimits
 ) -> tuple[BellState, tuple[RoleEffect, ...]]:
     """Take in one event. What should sound now is ``wanted_calls``, what the light says ``bell_light``."""
-    before = wanted_calls(state)
+    before = state
     state, effects = _take(state, event, now_ms, limits)
     if (direct := keep_wanted(state.direct, now_ms, limits.peer)) is not state.direct:
         state = replace(state, direct=direct)
     state, reminders = _reminded(state, now_ms, limits)
-    return state, (*effects, *_taken(state, before), *reminders)
+    taken = () if state is before else _taken(state, wanted_calls(before))
+    return state, (*effects, *taken, *reminders)
 
 
 def _take(
@@ -142,6 +143,8 @@ def _take(
 
 def wanted_calls(state: BellState) -> tuple[Call, ...]:
     """The alarms for which the chime should sound, most urgent first, the relay's before those of panels."""
+    if not state.rings and not state.direct:
+        return ()
     answered = {answer.alarm for answer in state.answers}
     told = {answer.panel for answer in state.answers if answer.direct}
     asked = [
@@ -259,6 +262,8 @@ def _hear(
 
 def _taken(state: BellState, before: tuple[Call, ...]) -> tuple[RoleEffect, ...]:
     """Whoever stops ringing because another goes is told so: nobody must wonder."""
+    if not before:
+        return ()
     now = {call.alarm for call in wanted_calls(state)}  # a panel may call anew for what the relay says is taken
     others = {ring.alarm for ring in state.rings if ring.stage is Stage.ACCEPTED and not ring.mine}
     others |= {one.alarm for one in state.direct if one.taken_by is not None}

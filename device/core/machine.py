@@ -197,6 +197,7 @@ def advance_device(
 ) -> tuple[DeviceState, tuple[Effect, ...]]:
     """Take in one event of the outside; ``TimePassed`` once after the last event of a turn looks at the deadlines."""
     turn = _Turn(moment, limits)
+    before = state
     match event:
         case LineInput(button, line):
             state = _line(state, button, line, turn)
@@ -229,7 +230,10 @@ def advance_device(
             state = _role(state, event, turn)
             state = _tell(state, turn)
             state = _report(state, turn)
-    return _signal(state, turn), tuple(turn.effects)
+    shown = before.light is not None and before.echo_until_ms is None and state.echo_until_ms is None
+    if not shown or state.role is not before.role:
+        state = _signal(state, turn)
+    return state, tuple(turn.effects)
 
 
 def device_deadline(state: DeviceState, limits: DeviceLimits) -> int | None:
@@ -332,7 +336,8 @@ def _role(state: DeviceState, event: RoleInput, turn: _Turn) -> DeviceState:
         role, asked = advance_panel(state.role, event, turn.moment.now_ms, turn.limits.panel)
     else:
         role, asked = advance_bell(state.role, event, turn.moment.now_ms, turn.limits.bell)
-    state = replace(state, role=role)
+    if role is not state.role:
+        state = replace(state, role=role)
     for effect in asked:
         if isinstance(effect, Happened):
             state = _outbox(state, effect, turn)
@@ -367,7 +372,7 @@ def _tell(state: DeviceState, turn: _Turn) -> DeviceState:
     for telling in due:
         said = event_of(rows[telling.event_id], turn.moment)
         turn.effects.extend(Tell(other, said) for other in telling.to)
-    return replace(state, peer=peer)
+    return state if peer is state.peer else replace(state, peer=peer)
 
 
 def _report(state: DeviceState, turn: _Turn) -> DeviceState:
@@ -375,7 +380,7 @@ def _report(state: DeviceState, turn: _Turn) -> DeviceState:
     twin, due = report_due(state.twin, ringing, turn.moment.now_ms)
     if due:
         turn.effects.append(Report(twin.rev, ringing, len(state.outbox.waiting), twin.interval_s))
-    return replace(state, twin=twin)
+    return state if twin is state.twin else replace(state, twin=twin)
 
 
 def _signal(state: DeviceState, turn: _Turn) -> DeviceState:
@@ -391,4 +396,4 @@ def _signal(state: DeviceState, turn: _Turn) -> DeviceState:
         turn.effects.append(Show(light))
     if chime != state.chime:
         turn.effects.append(Chime(chime))
-    return replace(state, light=light, chime=chime)
+    return state if light is state.light and chime == state.chime else replace(state, light=light, chime=chime)

@@ -82,7 +82,8 @@ def peers_due(
             now.append(one)
             at_ms = now_ms + limits.again_ms
         due.append((one.event_id, at_ms))
-    return replace(state, due=tuple(due)), tuple(now)
+    planned = tuple(due)
+    return state if planned == state.due else replace(state, due=planned), tuple(now)
 
 
 def peers_deadline(state: PeerState) -> int | None:
