@@ -25,6 +25,7 @@ from relay.core.alarm import (
     Outcome,
     Pressed,
 )
+from relay.core.desired import rings_alike
 from relay.core.desk import Early, RaiseAlarm, Record, Reject, Route, ToAlarm, route_event
 from relay.core.journal import LineType
 from relay.core.life import APPLIED, HAS_DEADLINE, advance_alarm, raise_alarm
@@ -244,8 +245,8 @@ class Engine:
             )
             self.counts[f"alarm.{kind.value}"] += 1
         self._hooks.add(turn, after, result.notices)
-        turn.bells.update(dict.fromkeys(after.called))
-        if before is None or after.called != before.called:
+        if before is None or not rings_alike(before, after):
+            turn.bells.update(dict.fromkeys(after.called))
             turn.bells.update(dict.fromkeys(before.called if before is not None else ()))
         turn.panels.update(dict.fromkeys(self.register.panels_of.get(after.household, ())))
 
@@ -283,6 +284,7 @@ class Engine:
         if self.advance(turn, alarm, DeadlineLost()) == HAS_DEADLINE:
             self._take(turn, alarm, Advance(alarm, APPLIED, (journal_note(NoteType.RECOVERED),)), None)
         turn.wake.add(alarm.id)
+        turn.bells.update(dict.fromkeys(alarm.called))  # they were told without it, if it was lost from memory
 
     def step_clock(self, turn: Turn, delta_ms: int) -> None:
         """The wall clock was moved: every deadline moves with it."""

@@ -267,6 +267,23 @@ def test_an_alarm_that_nobody_would_look_at_again_is_found_and_rung_further(
     long_life(house)
 
 
+def test_bells_that_were_told_without_a_lost_alarm_are_told_of_it_again(house: RealHouse) -> None:
+    house.press(1)
+    house.hear(house.event(PENG, "accept", 2, alarm=1))
+    _in_memory_lost(house)
+    house.hear(house.event(PENG, "test", 3))  # its receipt comes with a state that knows of no alarm
+    assert shown_at(house, PENG)["rings"] == []
+    house.hear(AuditFound((uid(1),)))
+    (ring,) = shown_at(house, PENG)["rings"]
+    assert (ring["alarm"], ring["stage"], ring["mine"]) == (uid(1), "accepted", True)
+
+
+def shown_at(house: RealHouse, device: str) -> dict[str, Any]:
+    """The newest desired state of a device in the database."""
+    shown: dict[str, Any] = json.loads(house.sql.load().twins[device].content)
+    return shown
+
+
 def test_an_acceptance_whose_deadline_was_lost_still_has_its_time_and_then_rings_again(
     house: RealHouse, allow_error_logs: list[dict[str, Any]]
 ) -> None:
