@@ -3,10 +3,10 @@
 paho reads a packet in three ``recv`` calls, writes each with one ``send``, and wakes its loop with another for every
 packet that a second thread queues. Each of these gives the interpreter's lock away, and a busy main thread gives it
 back only after its switch interval. Here one ``recv`` takes all that has arrived, one ``send`` gives all that waits,
-and one byte wakes the loop until it has looked.
+and one byte wakes the loop until it has looked. What ``doorbell.packets`` reads and writes itself paho never sees.
 
 It replaces three private attributes of paho 2.2 (``_sock``, ``_sockpairR``, ``_sockpairW``); the link's tests on real
-brokers fail if a release renames them. bench/ring.py has the figures.
+brokers fail if a release renames them. docs/performance.md has the figures.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from __future__ import annotations
 import errno
 import socket
 import threading
+from collections import deque
 from contextlib import suppress
 from typing import Any
 
 from doorbell.errors import DoorbellBug
+from doorbell.packets import PacketSorter
 
 READ_SIZE = 65_536
 WRITE_LIMIT = 262_144
@@ -27,11 +29,14 @@ WRITE_LIMIT = 262_144
 class BulkSocket:
     """A non-blocking connected socket, plain or TLS, read and written in bulk. Used by the loop's thread only.
 
+    ``sorter``: has what came and is none of paho's. ``waiting``: packets of other threads, to be sent in their order.
     What is not defined here is the real socket's own.
     """
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, waiting: deque[bytes]) -> None:
         self._sock = sock
+        self.sorter = PacketSorter()
+        self._waiting = waiting
         self._in = bytearray()
         self._out = bytearray()
         self.silent = False
@@ -45,30 +50,32 @@ class BulkSocket:
         return int(self._sock.fileno())
 
     def pending(self) -> int:
-        """Bytes that ``recv`` would give without the network; paho asks this before it waits."""
+        """Bytes for paho that ``recv`` would give without the network; paho asks this before it waits."""
         pending = getattr(self._sock, "pending", None)
         return len(self._in) + (pending() if pending is not None else 0)
 
     def recv(self, size: int) -> bytes:
-        """Up to ``size`` bytes; raises what the real socket raises when nothing has arrived."""
+        """Up to ``size`` bytes for paho; raises what the real socket raises when nothing has arrived."""
         if not self._in:
             try:
-                data = self._sock.recv(max(READ_SIZE, size))
+                data = self._sock.recv(READ_SIZE)
             except OSError as error:
                 self.silent = self.silent or error.errno in _NOTHING_COMES_BACK
                 raise
-            if len(data) <= size:
-                return bytes(data)
-            self._in += data
+            if not data:
+                return b""
+            self._in += self.sorter.sort(data)
+            if not self._in:
+                raise BlockingIOError
         taken = bytes(self._in[:size])
         del self._in[:size]
         return taken
 
     def send(self, data: bytes) -> int:
         """Take the bytes; they leave at ``flush``, or now if many wait. ``BlockingIOError``: the network is behind."""
-        if len(self._out) >= WRITE_LIMIT:
+        if len(self._out) >= WRITE_LIMIT or self._waiting:
             self.flush()
-            if len(self._out) >= WRITE_LIMIT:
+            if len(self._out) >= WRITE_LIMIT or self._waiting:
                 raise BlockingIOError
         self._out += data
         return len(data)
@@ -80,7 +87,7 @@ class BulkSocket:
 
     def flush(self) -> bool:
         """Write what waits, as far as the network takes it; True if nothing is left. An error shows at ``recv``."""
-        while self._out:
+        while self._gather():
             try:
                 sent = self._sock.send(self._out)
             except (BlockingIOError, InterruptedError):
@@ -91,9 +98,15 @@ class BulkSocket:
                 # The kernel tells it only once: here or at ``recv``.
                 self.silent = self.silent or error.errno in _NOTHING_COMES_BACK
                 self._out.clear()
+                self._waiting.clear()
                 return True
             del self._out[:sent]
         return True
+
+    def _gather(self) -> bytearray:
+        while self._waiting and len(self._out) < WRITE_LIMIT:
+            self._out += self._waiting.popleft()
+        return self._out
 
 
 _TLS_WANTS_MORE = (2, 3)
@@ -158,12 +171,13 @@ class _Writer:
         self._waker.writer.close()
 
 
-def in_bulk(client: Any, waker: Waker) -> BulkSocket:
+def in_bulk(client: Any, waker: Waker, waiting: deque[bytes]) -> BulkSocket:
     """Give a paho client that has connected and not looped yet the bulk socket and the waking pair.
 
-    The caller flushes the socket after every turn of the loop. paho closes all of them with its own.
+    The caller takes what the socket's ``sorter`` has found, and flushes the socket, after every turn of the loop. paho
+    closes all of them with its own.
     """
-    bulk = BulkSocket(client.socket())
+    bulk = BulkSocket(client.socket(), waiting)
     for name, value in (("_sock", bulk), ("_sockpairR", _Reader(waker)), ("_sockpairW", _Writer(waker))):
         if not hasattr(client, name):
             raise DoorbellBug(f"this release of paho has no {name}: read doorbell/bulk.py and adapt it")

@@ -23,10 +23,11 @@ from doorbell.bulk import BulkSocket, Waker, in_bulk
 from doorbell.clock_doubt import ClockDoubt
 from doorbell.dial import share_of
 from doorbell.link import Delivery, LinkEvent
+from doorbell.packets import Outbox
 from doorbell.reasons import explain_disconnect
 from doorbell.settings import MqttSettings
 from doorbell.tls import NamedContext, tls_context
-from doorbell.wire import MAX_PAYLOAD_BYTES, Presence
+from doorbell.wire import Presence
 
 MAX_UNACKED = 10_000
 """Messages published and not yet acknowledged by the broker, at most. Two bytes of message id allow 65,535; with
@@ -97,6 +98,7 @@ class Connection:
         self._deadline_s = time.monotonic() + (settings.keepalive_s if within_s is None else within_s)
         self._waker: Waker | None = None
         self._bulk: BulkSocket | None = None
+        self._outbox = Outbox(MAX_UNACKED)
         self._unacked: dict[int, Delivery] = {}
         self._subscribe_mid: int | None = None
         self._early: list[Delivery] = []
@@ -133,12 +135,13 @@ class Connection:
         if stopping.is_set():
             self.client.disconnect()
         self._waker = Waker(patient=self._owner.patient)
-        self._bulk = bulk = in_bulk(self.client, self._waker)
+        self._bulk = bulk = in_bulk(self.client, self._waker, self._outbox.waiting)
         loop, wait_s, alone = self.client.loop, self._handshake_wait_s(), self._within_s is None
         while loop(wait_s) is MQTTErrorCode.MQTT_ERR_SUCCESS:
             for _ in range(READS_A_TURN):
                 if not bulk.pending() or self.client.loop_read() is not MQTTErrorCode.MQTT_ERR_SUCCESS:
                     break
+            self._take_sorted(bulk)
             wait_s = LOOP_TURN_S if bulk.flush() else FULL_TURN_S
             if self.up_since is None:
                 wait_s = min(wait_s, self._handshake_wait_s())
@@ -148,13 +151,17 @@ class Connection:
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> bool:
         """Queue a message; False if ``MAX_UNACKED`` are on their way, or the connection has just ended."""
-        return self.client.publish(topic, payload, qos, retain).rc is MQTTErrorCode.MQTT_ERR_SUCCESS
+        if self._over or not self._outbox.publish(topic, payload, qos, retain):
+            return False
+        self._nudge()
+        return True
 
     def ack(self, delivery: Delivery) -> None:
         """Acknowledge a delivery of this connection, once."""
         if self._unacked.get(delivery.mid) is delivery:
             del self._unacked[delivery.mid]
-            self.client.ack(delivery.mid, delivery.qos)
+            self._outbox.ack(delivery.mid)
+            self._nudge()
 
     def say_online(self) -> None:
         """Publish our presence, if we have any."""
@@ -164,6 +171,11 @@ class Connection:
     def wake(self) -> None:
         """From the main thread: have the loop write what is queued."""
         if self._waker is not None:
+            self._waker.wake()
+
+    def _nudge(self) -> None:
+        """Something is queued: a link that is not patient sends it at once."""
+        if self._waker is not None and not self._waker.patient:
             self._waker.wake()
 
     def leave(self, wait_s: float) -> None:
@@ -177,6 +189,7 @@ class Connection:
                         return
                     info.wait_for_publish(0.05)
         self.client.disconnect()
+        self.wake()
 
     def cut(self) -> None:
         """End the TCP connection without a DISCONNECT, so that the broker publishes the last will."""
@@ -189,7 +202,7 @@ class Connection:
         """Break the circle of references, so that paho closes its sockets now and not at some collection."""
         self._over = True
         client = self.client
-        client.on_connect = client.on_subscribe = client.on_message = client.on_disconnect = None
+        client.on_connect = client.on_subscribe = client.on_disconnect = None
         self._unacked.clear()
 
     def _new_client(self) -> paho.Client:
@@ -220,7 +233,6 @@ class Connection:
         client.on_socket_register_write = _leave_to_loop
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         return client
 
@@ -292,22 +304,24 @@ class Connection:
         for delivery in early:
             self._owner.hand_over(delivery)
 
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError as error:
-            # A peer's rubbish: the program counts it as a bad topic and acks it.
-            topic = error.object.decode("utf-8", "backslashreplace")
-        # A byte more than allowed is enough to be refused for; the queue must not hold a stranger's megabytes.
-        payload = bytes(message.payload[: MAX_PAYLOAD_BYTES + 1])
-        retained, now_s = bool(message.retain), time.monotonic()
-        delivery = Delivery(topic, payload, self.generation, message.mid, message.qos, retained, now_s)
-        if delivery.qos:
-            self._unacked[delivery.mid] = delivery
-        if self.up_since is None:
-            self._early.append(delivery)
-        else:
-            self._owner.hand_over(delivery)
+    def _take_sorted(self, bulk: BulkSocket) -> None:
+        """Hand over the deliveries that have come, and note what the broker has acknowledged."""
+        sorter = bulk.sorter
+        if sorter.acknowledged:
+            self._outbox.settled(sorter.acknowledged)
+            sorter.acknowledged.clear()
+        if not sorter.arrived:
+            return
+        arrived, sorter.arrived = sorter.arrived, []
+        now_s = time.monotonic()
+        for topic, payload, mid, qos, retained in arrived:
+            delivery = Delivery(topic, payload, self.generation, mid, qos, retained, now_s)
+            if qos:
+                self._unacked[mid] = delivery
+            if self.up_since is None:
+                self._early.append(delivery)
+            else:
+                self._owner.hand_over(delivery)
 
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Properties | None

@@ -353,6 +353,17 @@ def test_packets_leave_whole_and_in_order_while_both_threads_are_busy(scripted: 
     probe.link.stop(0.2)
 
 
+def test_what_a_patient_link_has_queued_leaves_before_its_goodbye(scripted: ScriptedBroker) -> None:
+    probe = LinkProbe(scripted.settings, patient=True)
+    peer = scripted.accept()
+    peer.connack()
+    probe.expect(LinkUp)
+    assert probe.link.publish("d/a/desired", b"last words")
+    probe.link.stop(0.2)
+    assert peer.expect_publish()[1] == b"last words"
+    assert peer.expect(DISCONNECT) == b""
+
+
 def test_the_same_trouble_is_logged_once(scripted: ScriptedBroker, capsys: pytest.CaptureFixture[str]) -> None:
     probe = LinkProbe(scripted.settings)
     for _ in range(3):

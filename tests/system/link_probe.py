@@ -36,6 +36,7 @@ class LinkProbe:
         sink: Callable[[LinkEvent], None] | None = None,
         doubt: ClockDoubt | None = None,
         busy: Callable[[], bool] = never_busy,
+        patient: bool = False,
     ) -> None:
         self.events: queue.Queue[LinkEvent] = queue.Queue()
         self.passed: list[LinkEvent] = []
@@ -48,6 +49,7 @@ class LinkProbe:
             presence_topic=presence_topic,
             doubt=doubt,
             busy=busy,
+            patient=patient,
         )
         self.link.start()
 
