@@ -102,8 +102,8 @@ mutants: setup ## would a test notice a wrong line of the cores? ARGS="relay.cor
 	@$(BIN)/python -m tools.mutants $(ARGS)
 
 .PHONY: bench
-bench: setup ## press to ring, rate, memory, each beside its floor; ARGS="--write" keeps it in docs/benchmarks.md
-	@$(BIN)/python -m bench.ring $(ARGS)
+bench: setup test-deps ## the relay beside its floor and Node-RED (20 minutes, ARGS="--quick" less); ARGS="--write" keeps it
+	@$(BIN)/python -m bench.relay $(ARGS)
 
 .PHONY: bench-device
 bench-device: setup test-deps ## a device's memory, idle CPU, start, edge to broker; ARGS="--write" keeps it in docs/benchmarks.md

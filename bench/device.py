@@ -28,9 +28,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from bench.presser import quantile
 from bench.rawbroker import RawBroker
 from bench.rawmqtt import RawClient, publish_packet
-from bench.ring import ROOT, quantile, running_broker
+from bench.subjects import ROOT, running_broker
 from device.core.button import ButtonLimits
 from device.core.contact import ContactLimits
 

@@ -3,11 +3,14 @@
 No contract, no escalation, no journal, no repair: what is left when everything that makes a relay is taken away. It
 keeps what cannot be taken away: nothing is acknowledged or published before it is on the disk.
 
-    python bench/floor.py PORT DATABASE
+    python bench/floor.py PORT DATABASE [RELAY_DATABASE]
+
+``RELAY_DATABASE``: take up the open alarms of a relay first, as a program must that is to keep their deadlines.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import queue
 import signal
@@ -24,9 +27,19 @@ def _no_delay(_client: object, _data: object, sock: Any) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+def take_up(path: str) -> tuple[list[tuple[int, str]], dict[str, Any]]:
+    """The deadlines as a heap, and the alarms by id."""
+    query = "SELECT id, deadline, state FROM alarm WHERE stage <> 'closed'"
+    rows = sqlite3.connect(path).execute(query).fetchall()
+    due = [(deadline, alarm) for alarm, deadline, _ in rows]
+    heapq.heapify(due)
+    return due, {alarm: json.loads(state) for alarm, _, state in rows}
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     port, path = int(sys.argv[1]), sys.argv[2]
+    _open = take_up(sys.argv[3]) if len(sys.argv) > 3 else None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     inbox: queue.Queue[paho.MQTTMessage] = queue.Queue()
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id="floor", clean_session=False, manual_ack=True)
@@ -38,7 +51,7 @@ def main() -> None:
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
-    database.execute("CREATE TABLE press (id TEXT PRIMARY KEY, topic TEXT, payload BLOB)")
+    database.execute("CREATE TABLE IF NOT EXISTS press (id TEXT PRIMARY KEY, topic TEXT, payload BLOB)")
     client.connect("127.0.0.1", port)
     client.loop_start()
     while True:

@@ -38,7 +38,7 @@ from relay.tidying import keep_what_lives
 
 SWITCH_S = 0.0005
 """How long the loop may keep the interpreter's lock from the link's thread. With Python's own 5 ms a burst of 2,000
-presses took 1.16 s to ring, with this 0.72 s (bench/ring.py on two busy cores)."""
+presses took 1.16 s to ring, with this 0.72 s (docs/adr/0007)."""
 _HEARD = (Channel.EVENT, Channel.REPORTED, Channel.ONLINE)
 
 _log = structlog.get_logger("relay")
