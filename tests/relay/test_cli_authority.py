@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from doorbell.service import ExitCode
-from tests.relay.adapters.test_authority import request_of, revoked_in
-from tests.relay.identities import PASSPHRASE, cheap
+from tests.relay.identities import PASSPHRASE, cheap, request_of, revoked_in
 from tests.relay.office import Office
 
 __all__ = ["cheap"]
