@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+import structlog
+
 from doorbell.errors import DoorbellBug
 from doorbell.wire import Event
 from relay.book import AlarmBook
+from relay.core.alarm import Alarm
 from relay.core.register import Register
 from relay.elsewhere import Elsewhere
 from relay.engine import Engine
 from relay.held import Held
 from relay.hooks import HookDesk
 from relay.intake import Heard
-from relay.ports import Batch, Store
+from relay.ports import Batch, Snapshot, Store
 from relay.telling import Teller
 from relay.turn import Turn
 from relay.watch import Watch
@@ -43,6 +46,28 @@ class Custody:
         self._waiting: dict[str, int] = {}
         self._arrived: list[str] = []
         self._replay: dict[str, Heard] = {}
+        self._rebuilt: list[Alarm] = []
+        self._log = structlog.get_logger("relay").bind()
+
+    def find_spoilt(self, snapshot: Snapshot) -> None:
+        """What could not be read of what was loaded: said aloud, and written again by the next turn if it is known."""
+        rebuilt = [snapshot.alarms[alarm] for alarm in snapshot.rebuilt]
+        for alarm in rebuilt:
+            self._log.error("alarm.rebuilt", alarm=alarm.id, community=alarm.community)
+        for alarm_id in snapshot.unreadable:
+            self._log.error("alarm.unreadable", alarm=alarm_id)
+        self._engine.counts["spoilt.rebuilt"] += len(rebuilt)
+        self._engine.counts["spoilt.unreadable"] += len(snapshot.unreadable)
+        self._rebuilt += rebuilt
+
+    def write_again(self, turn: Turn) -> None:
+        """The alarms whose rows were spoilt: what is open with a line in the journal."""
+        rebuilt, self._rebuilt = self._rebuilt, []
+        for alarm in rebuilt:
+            if alarm.id in self._book.by_id:
+                self._engine.recover(turn, alarm)
+            elif alarm.community in self.held:
+                turn.batch.alarms[alarm.id] = alarm  # the row says that it is open, the journal that it is not
 
     def adopt(self, fences: Mapping[str, int]) -> None:
         """Begin to serve these; they are loaded by the next turns."""
@@ -85,6 +110,7 @@ class Custody:
             snapshot = self._store.load(some.keys())
             for alarm in snapshot.alarms.values():
                 self._book.put(alarm)
+            self.find_spoilt(snapshot)
             self._teller.adopt(snapshot.twins)
             self._hooks.adopt(snapshot.notices, mono_ms)
             self._engine.adopt(snapshot.early)

@@ -31,6 +31,8 @@ class Ailment(StrEnum):
     BROKER_AWAY = "broker_away"
     AUDITOR_SILENT = "auditor_silent"
     ALARMS_FORGOTTEN = "alarms_forgotten"
+    ALARMS_UNREADABLE = "alarms_unreadable"
+    ALARMS_REBUILT = "alarms_rebuilt"
     SHEDDING = "shedding"
 
 
@@ -77,7 +79,10 @@ def judge_readiness(figures: Figures, gauges: Gauges, auditor: Auditor, *, link_
         problems.append(Ailment.AUDITOR_SILENT)
     if auditor.forgotten:
         problems.append(Ailment.ALARMS_FORGOTTEN)
+    if gauges.counts.get("spoilt.unreadable"):
+        problems.append(Ailment.ALARMS_UNREADABLE)
+    rebuilt = (Ailment.ALARMS_REBUILT,) if gauges.counts.get("spoilt.rebuilt") else ()
     shedding = figures.shed_s is not None and now_s - figures.shed_s <= SHED_LATELY_S
-    warnings = (Ailment.SHEDDING,) if shedding else ()
+    warnings = (*rebuilt, *((Ailment.SHEDDING,) if shedding else ()))
     facts = {**life.facts, "store_proven_s": round(unproven_s, 1), "audited_s": round(audit_s, 1)}
     return Judgement(tuple(problems), warnings, facts)

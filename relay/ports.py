@@ -179,6 +179,10 @@ class Snapshot:
     notices: Mapping[str, NoticeRow]
     """The pending ones."""
     anchor: ClockAnchor | None
+    rebuilt: Collection[str] = ()
+    """Of ``alarms``: those whose row was spoilt, as something else tells of them. To be written again."""
+    unreadable: Collection[str] = ()
+    """Open alarms that nothing told of any more: not among ``alarms``. A person must look."""
 
 
 @dataclass(frozen=True, slots=True)

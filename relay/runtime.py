@@ -105,6 +105,7 @@ class RelayRuntime:
             counts=self.counts,
         )
         self._custody = Custody(self._store, self.held, self.book, self._watch, self._teller, self._hooks, self._engine)
+        self._custody.find_spoilt(snapshot)
         self._news = NewsDesk(self._store, self.book, self.held, self._poll_ms, mono_ms)
         anchor = snapshot.anchor if self.held.everything else None  # of several machines each has clocks of its own
         self._clock_watch = ClockWatch(self._clock.boot_id(), anchor, self._engine)
@@ -134,6 +135,7 @@ class RelayRuntime:
         self._clock_watch.check(turn)
         self._apply_news(turn, news)
         self._to_refresh.extend(self._custody.welcome(turn, self._register))
+        self._custody.write_again(turn)
         for item in read:
             match item:
                 case Heard():

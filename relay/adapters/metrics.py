@@ -36,6 +36,7 @@ COUNTERS = {
     "desired": ("desired_again", "why", "Desired states published again: not reported, or overtaken by another relay."),
     "clock": ("clock_steps", "", "Times that the wall clock was set, and all deadlines moved with it."),
     "shed": ("shed", "why", "Reports of devices that were not read, because the relay did not keep up."),
+    "spoilt": ("alarms_spoilt", "result", "Open alarms whose row was spoilt when they were loaded, by what became."),
     "lease": ("lease_changes", "change", "Communities taken, given and lost, and what was refused or unsaid for it."),
 }
 """Of ``RelayRuntime.counts``: the first word of the dotted name, and the metric it becomes; the rest is the label."""

@@ -22,7 +22,6 @@ from relay.adapters.store_register import read_register, write_register
 from relay.adapters.store_retain import count_old, forget_old
 from relay.adapters.store_rows import (
     JournalLine,
-    read_alarm,
     read_event,
     read_journal,
     read_notice,
@@ -30,6 +29,7 @@ from relay.adapters.store_rows import (
     read_twin,
     rebuild,
 )
+from relay.adapters.store_spoilt import AlarmReading
 from relay.adapters.store_verify import verify
 from relay.core.alarm import Alarm, Outcome
 from relay.core.register import Register
@@ -43,7 +43,7 @@ IDS_AT_ONCE = 500
 LINES_AT_ONCE = 1_000
 """Journal lines read in one transaction: a long one would keep the write-ahead log from shrinking."""
 
-_ALARM = select(schema.alarm.c.policy, schema.alarm.c.state)
+_ALARM = select(schema.alarm.c.id, schema.alarm.c.policy, schema.alarm.c.state)
 _WAITING = (
     select(schema.command).where(text("result IS NULL")).order_by(schema.command.c.id)
 )  # in these words, so that the partial index serves it
@@ -118,10 +118,15 @@ class SqlStore:
         with self._errors(), self._reader.begin() as connection:
             open_alarms = _of(communities, _ALARM.where(text(schema.OPEN)), schema.alarm)
             meta = {row.key: row.value for row in connection.execute(select(schema.meta))}
+            register = read_register(connection)
+            reading = AlarmReading(connection, register.known_policy)
+            alarms = reading.read(connection.execute(open_alarms.order_by(schema.alarm.c.deadline)))
             return Snapshot(
-                register=read_register(connection),
+                register=register,
                 register_version=int(meta.get("register_version", "0")),
-                alarms={a.id: a for a in _alarms(connection, open_alarms.order_by(schema.alarm.c.deadline))},
+                alarms={alarm.id: alarm for alarm in alarms},
+                rebuilt=reading.rebuilt,
+                unreadable=reading.unreadable,
                 twins={row.device: read_twin(row) for row in connection.execute(_twins(communities))},
                 early=_early(connection, communities),
                 notices={row.id: row for row in _notices(connection, pending_only=True, communities=communities)},
@@ -312,7 +317,7 @@ class SqlStore:
 
 
 def _alarms(connection: Connection, query: Select[Any]) -> list[Alarm]:
-    return [read_alarm(row.policy, row.state) for row in connection.execute(query)]
+    return AlarmReading(connection).read(connection.execute(query))
 
 
 def _revision(connection: Connection) -> str | None:

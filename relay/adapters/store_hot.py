@@ -52,7 +52,7 @@ class HotStatements:
     def __init__(self, dialect: Dialect) -> None:
         self._event = _insert(schema.event, dialect)
         self._journal = _insert(schema.journal, dialect, leave_out="seq")
-        self._alarm = _upsert(schema.alarm, dialect, changing=("stage", "deadline", "state"))
+        self._alarm = _upsert(schema.alarm, dialect, changing=("policy", "stage", "deadline", "state"))
         self._twin = _upsert(schema.twin, dialect, changing=("rev", "stored", "content"))
         self._notice = _upsert(schema.notice, dialect, changing=("state", "attempts", "next_at", "detail"))
         self._rejected = _insert(schema.rejected, dialect, leave_out="id")

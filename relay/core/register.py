@@ -135,6 +135,10 @@ class Register:
                 return self.policies[policy]
         return DEFAULT_POLICIES[kind]
 
+    def known_policy(self, household: str, kind: AlarmKind) -> Policy | None:
+        """The same; None for a household that is not there."""
+        return self.policy_for(household, kind) if household in self.households else None
+
 
 def _by(pairs: Iterable[tuple[str | None, str]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}

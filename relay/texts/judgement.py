@@ -78,6 +78,28 @@ ADVICE: Mapping[Ailment, Advice] = {
             "doorbell-relay and give the log to the developers.",
         ),
     ),
+    Ailment.ALARMS_UNREADABLE: Advice(
+        Text(
+            "数据库里有警报已经读不出来，日志中也没有它的内容：中继没有在处理它。",
+            "An alarm in the database cannot be read, nor what the journal told of it: the relay does not serve it.",
+        ),
+        Text(
+            "日志里 alarm.unreadable 一行有警报号：立刻打电话给那一户；再运行 doorbell-relay store verify，"
+            "必要时恢复备份。",
+            "The log line alarm.unreadable names it: call that household now; then run doorbell-relay store verify, "
+            "and restore a backup if it must be.",
+        ),
+    ),
+    Ailment.ALARMS_REBUILT: Advice(
+        Text(
+            "启动时有警报的数据损坏，已按流水重建，处理照常继续。",
+            "An alarm's row was spoilt when this relay loaded it; it was rebuilt from the journal and goes on.",
+        ),
+        Text(
+            "运行 doorbell-relay store verify，检查磁盘；重新启动后此提示消失。",
+            "Run doorbell-relay store verify and look at the disk; a restart clears this.",
+        ),
+    ),
     Ailment.SHEDDING: Advice(
         Text(
             "中继来不及读完所有设备的心跳；求助和回答不受影响，一个也不丢。",

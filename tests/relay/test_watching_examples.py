@@ -85,7 +85,7 @@ def test_every_metric_that_a_panel_or_a_rule_names_exists() -> None:
 
 def test_every_fixed_label_in_them_is_one_that_the_relay_writes() -> None:
     house = House()
-    house.relay.counts.update({"shed.nothing_new": 1, "notice.failed": 1, "notice.sent": 1})
+    house.relay.counts.update({"shed.nothing_new": 1, "notice.failed": 1, "notice.sent": 1, "spoilt.unreadable": 1})
     collector = RelayCollector(Figures(), house.relay.gauges, Inbox().lengths, content_auditor())
     written = {
         (sample.name, label, value)
