@@ -25,7 +25,7 @@ from relay.ports import AuditFound, Forgotten, StoreError
 INTERVAL_S = 20.0
 """The product asks for every minute; a look costs a millisecond of a thread of its own."""
 TOLERANCE_S = 15.0
-"""Ten seconds in which another relay may have to take a community over, and five between two tries at a commit."""
+"""Ten seconds in which another relay may have to take a community over, and five that a commit may wait for a lock."""
 CONFIRM_S = 5.0
 MAX_FORGOTTEN = 100
 """Named in one look; after them come the others."""

@@ -22,8 +22,9 @@ from relay.ports import LeaseLostError, StoreError
 from relay.runtime import RelayInput, RelayRuntime
 from relay.turn import Turn
 
-RETRY_FIRST_S, RETRY_MAX_S = 0.2, 5.0
-"""Between two tries of a commit: a lock passes in milliseconds, a full disk takes a person."""
+RETRY_FIRST_S, RETRY_MAX_S = 0.1, 0.8
+"""Between two tries of a commit: a lock passes in milliseconds, a full disk takes a person. Under a second, so that a
+deadline is kept within a second of the moment when there is room again; a try that is refused costs a millisecond."""
 GATHER_S = 0.1
 """After a connect: what the broker has kept for us comes at once, several copies of an event among it, and only all of
 them together tell when it happened (``relay.intake.latest_copies``)."""
