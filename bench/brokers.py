@@ -3,7 +3,8 @@
     python -m bench.brokers                    # three rounds, a minute and a half
     python -m bench.brokers --rounds 2
 
-Default settings (back-off, time of a try) but for ``return_s`` = 5. The fallback is a mosquitto of our own, the first
+Default settings (back-off, time of a try) but for ``return_s`` = 5 and ``steady_s`` = 0.
+The fallback is a mosquitto of our own, the first
 one too, or a socket that takes connections and never says a word. Nothing here can fail by being slow.
 """
 
@@ -36,7 +37,9 @@ class Watched:
     def __init__(self, first: int, second: int) -> None:
         self._events: queue.Queue[tuple[float, LinkEvent]] = queue.Queue()
         self.link = MqttLink(
-            MqttSettings(port=first, fallback=(FallbackBroker(host="127.0.0.1", port=second),), return_s=RETURN_S),
+            MqttSettings(
+                port=first, fallback=(FallbackBroker(host="127.0.0.1", port=second),), return_s=RETURN_S, steady_s=0.0
+            ),
             client_id="bench",
             subscriptions=[("doorbell/v1/west-lake/bench/desired", 1)],
             sink=lambda event: self._events.put((time.monotonic(), event)),

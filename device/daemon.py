@@ -23,6 +23,7 @@ from device.ports import Ports, UnavailableError
 from device.repertoire import SpeakerOptions
 from device.runtime import DeviceRuntime, RuntimeSettings
 from device.settings import DaemonSettings
+from doorbell.broker_order import Need
 from doorbell.clock_doubt import ClockDoubt
 from doorbell.mqtt import MqttLink
 from doorbell.service import ExitCode, ServiceNotifier, on_stop_signals
@@ -58,7 +59,7 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path) -> ExitCo
         stack.callback(store.close)
         speaker = _speaker(settings, pins, clock, inbox)
         stack.callback(speaker.close)
-        link = _link(settings, inbox, clock, busy=lambda: runtime.busy())  # noqa: PLW0108 - the runtime is made with it, below
+        link = _link(settings, inbox, clock, need=lambda: runtime.need())  # noqa: PLW0108 - the runtime is made with it, below
         runtime = DeviceRuntime(
             RuntimeSettings(
                 device=settings.device,
@@ -160,7 +161,7 @@ def _speaker(settings: DaemonSettings, pins: GpioPins, clock: SystemClock, inbox
     return Speaker(options, settings.state_dir / "sounds", buzzer=pins.buzzer, sink=inbox.put_sound)
 
 
-def _link(settings: DaemonSettings, inbox: Inbox, clock: SystemClock, *, busy: Callable[[], bool]) -> MqttLink:
+def _link(settings: DaemonSettings, inbox: Inbox, clock: SystemClock, *, need: Callable[[], Need]) -> MqttLink:
     topics = Topics(settings.mqtt.prefix)
     return MqttLink(
         settings.mqtt,
@@ -173,5 +174,5 @@ def _link(settings: DaemonSettings, inbox: Inbox, clock: SystemClock, *, busy: C
         clean_session=True,
         presence_topic=topics.of(settings.community, settings.device, Channel.ONLINE),
         doubt=ClockDoubt(clock.synced),
-        busy=busy,
+        need=need,
     )

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from device.core.business import device_busy
+from device.core.business import device_need
 from device.core.button import Edge, Sample
 from device.core.effects import Chime, Effect, Ignored, Noted, Play, Report, Send, Show, Tell, Tune
 from device.core.line import LineState, lines_deadline, lines_due
@@ -39,6 +39,7 @@ from device.core.signals import Light, Tone
 from device.core.wellness import Reading, WellnessLimits, WellnessState, advance_wellness
 from device.ports import PinEdge, Ports, RuntimeInput
 from device.saving import OutboxSaver
+from doorbell.broker_order import Need
 from doorbell.errors import PeerError
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkUp
 from doorbell.wire import MAX_FAULTS, Channel, Desired, Event, Fault, Reported, Topics, WireModel, decode, encode
@@ -175,9 +176,9 @@ class DeviceRuntime:
             link=self.state.twin.connected,
         )
 
-    def busy(self) -> bool:
-        """Whether the link should rather not change brokers now. May be asked by any thread: the state is frozen."""
-        return device_busy(self.state)
+    def need(self) -> Need:
+        """What the link's connection is needed for now. May be asked by any thread: the state is frozen."""
+        return device_need(self.state)
 
     # --- inputs -----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from doorbell.broker_order import (
     Asked,
     CameUp,
     Ended,
+    Need,
     OrderEvent,
     OrderLimits,
     Refused,
@@ -31,12 +32,12 @@ _log = structlog.get_logger("doorbell.mqtt")
 
 
 class BrokerChoice:
-    """``settings``: with its fallbacks. ``busy``: asked before a return, on the link's thread; True: rather not now.
+    """``settings``: with its fallbacks. ``need``: asked before a return, on the link's thread.
     ``doubt``: as the link's."""
 
-    def __init__(self, settings: MqttSettings, busy: Callable[[], bool], doubt: ClockDoubt | None) -> None:
+    def __init__(self, settings: MqttSettings, need: Callable[[], Need], doubt: ClockDoubt | None) -> None:
         self.brokers = settings.brokers()
-        self._busy = busy
+        self._need = need
         self._doubt = doubt
         self._limits = OrderLimits(
             backoff_min_s=settings.backoff_min_s,
@@ -44,6 +45,7 @@ class BrokerChoice:
             try_s=settings.connect_timeout_s,
             try_max_s=settings.keepalive_s,
             return_s=settings.return_s,
+            steady_s=settings.steady_s,
         )
         self._order = new_order(len(self.brokers), self._limits)
         self._random = random.Random()
@@ -102,7 +104,7 @@ class BrokerChoice:
             self._advance(Asked(answers=False))
             return None
         self._unanswered.clear()
-        self._advance(Asked(answers=True, busy=self._busy()))
+        self._advance(Asked(answers=True, need=self._need()))
         return f"going back to the first broker: {first} answers again" if self._order.leaving else None
 
     def _advance(self, event: OrderEvent) -> None:

@@ -5,9 +5,10 @@ other; only after a round in vain there is a pause. It begins with the first bro
 the broker that had it: most losses are a short one of our own network. If that broker fell silent it is tried last,
 because asking it again would cost a whole timeout.
 
-On a fallback the first is asked from time to time whether it answers again. If so the link goes back, when the program
-is not busy. A first broker that answers, and refuses us or ends soon after, is asked at growing intervals: there may
-be a proxy in front of a dead broker, or a broker that does not know our password.
+On a fallback the first is asked from time to time whether it answers again. When it has done so for a steady time the
+link goes back, if the program does not need its connection: a broker that has just started answers before it has its
+state, a server of a cluster many seconds before. A first broker that answers, and refuses us or ends soon after, is
+asked at growing intervals: there may be a proxy in front of a dead broker, or a broker that does not know our password.
 
 Times are monotonic seconds. With one broker this is nothing but a back-off.
 """
@@ -15,6 +16,7 @@ Times are monotonic seconds. With one broker this is nothing but a back-off.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum
 
 STABLE_S = 10.0
 """A connection that lasted less counts as a try in vain: two clients with one id would kick each other for ever."""
@@ -22,23 +24,35 @@ SETTLED_S = 600.0
 """The first broker must have kept us so long after a return to be trusted again at once."""
 HOLD_MAX_S = 1800.0
 """The longest interval between two returns that fail: each costs a gap of up to a whole try."""
-BUSY_ASK_S = 5.0
-"""While the program is busy, the first is asked again this often, so that the answer is fresh when it is free."""
-BUSY_LIMIT_S = 120.0
-"""Longer than this no return waits: a press that has no receipt by now is better served by the first broker."""
+ASK_AGAIN_S = 5.0
+"""How often while it is to be seen whether the first stays, and while the program needs its connection."""
+RECEIPT_LIMIT_S = 120.0
+"""Longer than this no return waits for a receipt: a press that has none by now is better served by the first broker."""
 _SPREAD = 0.25
 """A fleet on the fallback does not come back in step."""
 
 
+class Need(Enum):
+    """What the program needs its connection for: no moment to leave it for a better one."""
+
+    NONE = "none"
+    RECEIPT = "receipt"
+    """Something was said and has no receipt yet; that may be the fault of this connection."""
+    ALARM = "alarm"
+    """An alarm is open that this connection tells of: it works."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderLimits:
-    """From the settings: back-off after a round in vain, time for one try at first and at most, time between asking."""
+    """From the settings: back-off after a round in vain, time for one try at first and at most, time between asking,
+    and for how long the first must have answered before it is preferred to a connection that works."""
 
     backoff_min_s: float
     backoff_max_s: float
     try_s: float
     try_max_s: float
     return_s: float
+    steady_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +73,10 @@ class BrokerOrder:
     """Since the last good connection."""
     ask_at_s: float | None = None
     """When the first is to be asked; None while it is used. A fallback that comes and goes does not postpone it."""
-    busy_since_s: float | None = None
-    """Since when only the program's business keeps us from returning."""
+    answers_since_s: float | None = None
+    """Since when the first has answered whenever it was asked."""
+    receipt_since_s: float | None = None
+    """Since when only a receipt that does not come keeps us from returning."""
     leaving: bool = False
     """The connection is to be ended for the sake of the first."""
     returned: bool = False
@@ -86,10 +102,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The first broker was asked, and ``answers`` or not. ``busy``: the program would rather not be interrupted."""
+    """The first broker was asked, and ``answers`` or not. ``need``: of the program, at this moment."""
 
     answers: bool
-    busy: bool = False
+    need: Need = Need.NONE
 
 
 OrderEvent = Refused | CameUp | Ended | Asked
@@ -113,13 +129,13 @@ def advance_order(
         case CameUp() if not order.up:
             order = replace(order, up=True, up_since_s=now_s)
             if order.current == 0:
-                return replace(order, ask_at_s=None)
+                return replace(order, ask_at_s=None, answers_since_s=None)
             ask_at_s = order.ask_at_s if order.ask_at_s is not None else now_s + _spread(order.hold_s, chance)
             return replace(order, ask_at_s=ask_at_s, returned=False)
         case Ended(silent) if order.up:
             return _after_end(order, silent, now_s, chance, limits)
-        case Asked(answers, busy) if order.up and order.ask_at_s is not None:
-            return _after_answer(order, now_s, chance, limits, answers=answers, busy=busy)
+        case Asked(answers, need) if order.up and order.ask_at_s is not None:
+            return _after_answer(order, now_s, chance, limits, need if answers else None)
         case _:
             return order
 
@@ -135,7 +151,7 @@ def _after_end(order: BrokerOrder, silent: bool, now_s: float, chance: float, li
         order = _distrust(order, limits)
     elif was == 0:
         order = replace(order, returned=False, hold_s=limits.return_s)
-    order = replace(order, up=False, busy_since_s=None)
+    order = replace(order, up=False, receipt_since_s=None)
     if lasted_s >= STABLE_S:
         order = replace(order, pauses=0)
     if order.leaving:
@@ -148,14 +164,21 @@ def _after_end(order: BrokerOrder, silent: bool, now_s: float, chance: float, li
 
 
 def _after_answer(
-    order: BrokerOrder, now_s: float, chance: float, limits: OrderLimits, *, answers: bool, busy: bool
+    order: BrokerOrder, now_s: float, chance: float, limits: OrderLimits, need: Need | None
 ) -> BrokerOrder:
-    if not answers:
-        return replace(order, busy_since_s=None, ask_at_s=now_s + _spread(limits.return_s, chance))
-    since_s = order.busy_since_s if order.busy_since_s is not None else now_s
-    if busy and now_s - since_s < BUSY_LIMIT_S:
-        return replace(order, busy_since_s=since_s, ask_at_s=now_s + BUSY_ASK_S)
-    return replace(order, leaving=True, ask_at_s=None)
+    """``need``: None if it did not answer."""
+    if need is None:
+        ask_at_s = now_s + _spread(limits.return_s, chance)
+        return replace(order, answers_since_s=None, receipt_since_s=None, ask_at_s=ask_at_s)
+    since_s = order.answers_since_s if order.answers_since_s is not None else now_s
+    receipt_since_s = None
+    if need is Need.RECEIPT:
+        receipt_since_s = order.receipt_since_s if order.receipt_since_s is not None else now_s
+    overdue = receipt_since_s is not None and now_s - receipt_since_s >= RECEIPT_LIMIT_S
+    if now_s - since_s >= limits.steady_s and (need is Need.NONE or overdue):
+        return replace(order, leaving=True, ask_at_s=None, answers_since_s=None)
+    ask_at_s = now_s + ASK_AGAIN_S
+    return replace(order, answers_since_s=since_s, receipt_since_s=receipt_since_s, ask_at_s=ask_at_s)
 
 
 def _next(order: BrokerOrder, now_s: float, chance: float, limits: OrderLimits) -> BrokerOrder:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from doorbell.broker_choice import BrokerChoice, name_of
+from doorbell.broker_order import Need
 from doorbell.clock_doubt import ClockDoubt
 from doorbell.connection import Connection, Introduction
 from doorbell.dial import Resolver
@@ -33,9 +34,9 @@ the first ``online``."""
 _log = structlog.get_logger("doorbell.mqtt")
 
 
-def never_busy() -> bool:
+def needs_nothing() -> Need:
     """For a program that may be interrupted at any time."""
-    return False
+    return Need.NONE
 
 
 class MqttLink:
@@ -49,9 +50,9 @@ class MqttLink:
     there at every connect, ``offline`` at ``stop``, before a change of brokers and as last will.
 
     ``patient``: what is published and acknowledged leaves at ``flush`` (or within a second), for a program that does
-    much of both in one go. ``busy``: asked on the link's thread before a fallback is left for the first broker, which
-    costs a moment without a connection; while it says True the return waits, two minutes at most. ``doubt``: whether
-    the clock may judge certificates, for who may have none (docs/adr/0008); None: it may.
+    much of both in one go. ``need``: asked on the link's thread before a fallback is left for the first broker, which
+    costs a moment without a connection (``broker_order.Need``). ``doubt``: whether the clock may judge certificates,
+    for who may have none (docs/adr/0008); None: it may.
 
     Raises ``SetupError`` for certificates or a password file that cannot be used, if no broker is left without them:
     the operator's to repair.
@@ -68,12 +69,12 @@ class MqttLink:
         presence_topic: str | None,
         patient: bool = False,
         doubt: ClockDoubt | None = None,
-        busy: Callable[[], bool] = never_busy,
+        need: Callable[[], Need] = needs_nothing,
     ) -> None:
         self.patient = patient
         self._introduction = Introduction(client_id, tuple(subscriptions), clean_session, presence_topic, doubt)
         self._sink = sink
-        self._choice = BrokerChoice(settings, busy, doubt)
+        self._choice = BrokerChoice(settings, need, doubt)
         self._resolver = Resolver()
         self._generation = 0
         self._open: Connection | None = None

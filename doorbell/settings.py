@@ -126,6 +126,8 @@ class MqttSettings(Settings):
     """Used in this order while the first does not answer. All must lead to the same relay: see docs/brokers.md."""
     return_s: Annotated[float, Field(ge=5, le=3600)] = 60.0
     """On a fallback: how often the first is asked whether it answers again, give or take a quarter."""
+    steady_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """On a fallback: for how long the first must have answered before the link goes back to it."""
 
     @model_validator(mode="after")
     def _backoff_grows(self) -> Self:

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from doorbell.broker_order import Need
 from doorbell.wire import AlarmKind
 from relay.core.alarm import AlarmStage, NoteType
 from relay.turn import Turn
@@ -41,6 +42,15 @@ class Gauges:
     heard: int
     online: int
     counts: Mapping[str, int]
+
+    @property
+    def need(self) -> Need:
+        """What the link's connection is needed for: while an alarm rings, a moment without it is a moment too long.
+
+        Not for ever: a town may have one that rings all day, and it may do so for want of a better connection.
+        """
+        ringing = any(count for (_, stage), count in self.open_alarms.items() if stage is AlarmStage.RINGING)
+        return Need.RECEIPT if ringing else Need.NONE
 
 
 class Spread:

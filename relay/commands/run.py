@@ -86,6 +86,7 @@ def run_relay(settings: RelaySettings) -> ExitCode:
                 clean_session=False,
                 presence_topic=None,
                 patient=True,
+                need=lambda: runtime.gauges().need,
             )
             figures = Figures()
             clock, stopwatch = SystemClock(), figures.monotonic

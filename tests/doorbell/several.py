@@ -14,7 +14,14 @@ RETURN_S = 0.2
 
 def several(*ports: int, **more: Any) -> MqttSettings:
     """Brokers on loopback in this order; quick, and asking the first five times a second."""
-    quick = {"backoff_min_s": 0.02, "backoff_max_s": 0.05, "return_s": RETURN_S, "connect_timeout_s": 0.5, **more}
+    quick = {
+        "backoff_min_s": 0.02,
+        "backoff_max_s": 0.05,
+        "return_s": RETURN_S,
+        "steady_s": 0.0,
+        "connect_timeout_s": 0.5,
+        **more,
+    }
     fallback = tuple(FallbackBroker(host="127.0.0.1", port=port) for port in ports[1:])
     return MqttSettings(port=ports[0], fallback=fallback).model_copy(update=quick)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import pairwise
 
@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorbell.broker_order import (
-    BUSY_ASK_S,
-    BUSY_LIMIT_S,
+    ASK_AGAIN_S,
     HOLD_MAX_S,
+    RECEIPT_LIMIT_S,
     SETTLED_S,
     STABLE_S,
     Asked,
     BrokerOrder,
     CameUp,
     Ended,
+    Need,
     OrderEvent,
     OrderLimits,
     Refused,
@@ -29,7 +30,8 @@ from doorbell.broker_order import (
     try_within_s,
 )
 
-LIMITS = OrderLimits(backoff_min_s=0.5, backoff_max_s=30.0, try_s=5.0, try_max_s=30.0, return_s=60.0)
+LIMITS = OrderLimits(backoff_min_s=0.5, backoff_max_s=30.0, try_s=5.0, try_max_s=30.0, return_s=60.0, steady_s=0.0)
+STEADY = replace(LIMITS, steady_s=60.0)
 HANDSHAKE_S, NOTICE_S = 0.1, 15.0
 
 
@@ -168,13 +170,14 @@ def test_where_one_broker_is_well_we_are_connected_within_a_round_and_a_pause(
     assert world.now_s - start_s <= bound_s
 
 
-@given(histories(end=Mood.WELL), st.integers(0, 10_000))
+@given(histories(end=Mood.WELL), st.integers(0, 10_000), st.sampled_from([LIMITS, STEADY]))
 def test_when_all_are_well_again_we_end_at_the_first_and_stay_there(
-    moods: list[list[tuple[float, Mood]]], seed: int
+    moods: list[list[tuple[float, Mood]]], seed: int, limits: OrderLimits
 ) -> None:
-    world = World(moods, random.Random(seed))
+    world = World(moods, random.Random(seed), limits)
     well_s = max(until_s for broker in moods for until_s, _ in broker)
     bound_s = LIMITS.backoff_max_s + 2 * len(moods) * LIMITS.try_max_s + HOLD_MAX_S * 1.25 + NOTICE_S
+    bound_s += limits.steady_s + ASK_AGAIN_S
     while world.now_s < well_s + bound_s:
         world.step()
     assert (world.order.up, world.order.current) == (True, 0)
@@ -281,20 +284,58 @@ def test_a_first_that_does_not_answer_costs_nothing_but_the_question() -> None:
     assert (order.up, order.leaving, order.current, order.ask_at_s) == (True, False, 1, 120.0)
 
 
-def test_no_return_while_the_program_is_busy_but_two_minutes_of_it_are_enough() -> None:
-    order, now_s = up_at(1), 60.0
+def asked_until_it_leaves(
+    order: BrokerOrder, need: Need, limits: OrderLimits, now_s: float, *, times: int = 100
+) -> float | None:
+    """Seconds after which the link leaves for a first broker that always answers; None: it stays."""
     began_s = now_s
-    for _ in range(100):
-        order = advance_order(order, Asked(answers=True, busy=True), now_s, 0.5, LIMITS)
-        now_s = order.ask_at_s or now_s
-    assert order.leaving
-    assert now_s - began_s == BUSY_LIMIT_S
-    free = advance_order(up_at(1), Asked(answers=True, busy=True), 60.0, 0.5, LIMITS)
-    assert (free.leaving, free.ask_at_s) == (False, 60.0 + BUSY_ASK_S)
-    assert advance_order(free, Asked(answers=True), 65.0, 0.5, LIMITS).leaving
-    # Whoever was busy, then not answered, then is busy again has its two minutes anew.
-    again = advance_order(free, Asked(answers=False), 70.0, 0.5, LIMITS)
-    assert not advance_order(again, Asked(answers=True, busy=True), 60.0 + BUSY_LIMIT_S, 0.5, LIMITS).leaving
+    for _ in range(times):
+        order = advance_order(order, Asked(answers=True, need=need), now_s, 0.5, limits)
+        if order.leaving:
+            return now_s - began_s
+        assert order.ask_at_s == now_s + ASK_AGAIN_S
+        now_s = order.ask_at_s
+    return None
+
+
+def test_no_return_while_a_receipt_is_missing_but_two_minutes_of_it_are_enough() -> None:
+    assert asked_until_it_leaves(up_at(1), Need.RECEIPT, LIMITS, 60.0) == RECEIPT_LIMIT_S
+    waits = advance_order(up_at(1), Asked(answers=True, need=Need.RECEIPT), 60.0, 0.5, LIMITS)
+    assert advance_order(waits, Asked(answers=True), 65.0, 0.5, LIMITS).leaving
+    # Whoever waited, then was not answered, then waits again has its two minutes anew; so has the next press.
+    for between in (Asked(answers=False), Asked(answers=True, need=Need.ALARM)):
+        again = advance_order(waits, between, 70.0, 0.5, LIMITS)
+        late = Asked(answers=True, need=Need.RECEIPT)
+        assert not advance_order(again, late, 60.0 + RECEIPT_LIMIT_S, 0.5, LIMITS).leaving
+
+
+def test_no_return_while_an_alarm_is_open_however_long() -> None:
+    """A connection over which an alarm was told works: to leave it would be for the sake of order alone."""
+    assert asked_until_it_leaves(up_at(1), Need.ALARM, LIMITS, 60.0, times=5_000) is None
+    held = advance_order(up_at(1), Asked(answers=True, need=Need.ALARM), 60.0, 0.5, LIMITS)
+    assert advance_order(held, Asked(answers=True), 65.0, 0.5, LIMITS).leaving
+
+
+def test_a_first_that_has_just_come_back_is_not_preferred_before_it_has_answered_for_a_steady_time() -> None:
+    """Used to be: at its first answer every device left its working connection, and a server of a cluster that had
+    just started had not yet what they came for."""
+    assert asked_until_it_leaves(up_at(1), Need.NONE, STEADY, 60.0) == STEADY.steady_s
+    seen = advance_order(up_at(1), Asked(answers=True), 60.0, 0.5, STEADY)
+    seen = advance_order(seen, Asked(answers=True), 100.0, 0.5, STEADY)
+    gone = advance_order(seen, Asked(answers=False), 110.0, 0.5, STEADY)
+    assert not advance_order(gone, Asked(answers=True), 120.0, 0.5, STEADY).leaving, "it begins anew"
+    # The alarm was over when the time was: it counts while the program needs its connection.
+    busy = advance_order(seen, Asked(answers=True, need=Need.ALARM), 115.0, 0.5, STEADY)
+    assert not busy.leaving
+    assert advance_order(busy, Asked(answers=True), 120.0, 0.5, STEADY).leaving
+
+
+def test_a_first_that_is_not_steady_yet_is_used_at_once_where_nothing_else_is_left() -> None:
+    order = advance_order(up_at(1, count=2), Asked(answers=True), 60.0, 0.5, STEADY)
+    order = advance_order(order, Ended(silent=True), 70.0, 0.5, STEADY)
+    assert order.current == 0
+    up = advance_order(order, CameUp(), 71.0, 0.5, STEADY)
+    assert (up.up, up.ask_at_s, up.answers_since_s) == (True, None, None)
 
 
 def test_a_return_that_fails_ends_at_the_broker_that_was_left() -> None:

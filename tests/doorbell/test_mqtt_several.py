@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
+from doorbell.broker_order import Need
 from doorbell.link import LinkDied, LinkDown, LinkUp
 from doorbell.mqtt import MqttLink
 from doorbell.settings import FallbackBroker, TlsSettings
@@ -129,21 +130,21 @@ def test_a_fallback_that_does_not_acknowledge_our_goodbye_is_cut_off_so_that_the
         bell.expect(LinkUp)
 
 
-def test_no_return_while_the_program_is_busy(
+def test_no_return_while_the_program_needs_its_connection(
     first: ScriptedBroker, second: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("doorbell.broker_order.BUSY_ASK_S", 0.1)
+    monkeypatch.setattr("doorbell.broker_order.ASK_AGAIN_S", 0.1)
     busy = threading.Event()
     busy.set()
     asked: list[bool] = []
 
-    def ask() -> bool:
+    def ask() -> Need:
         asked.append(busy.is_set())
         if len(asked) == 3:
             busy.clear()
-        return asked[-1]
+        return Need.ALARM if asked[-1] else Need.NONE
 
-    probe = LinkProbe(several(first.settings.port, second.settings.port), busy=ask)
+    probe = LinkProbe(several(first.settings.port, second.settings.port), need=ask)
     first.accept().connack(3)
     take(second)
     probe.expect(LinkUp)
@@ -174,7 +175,7 @@ def test_after_a_move_online_is_said_again_because_the_old_will_may_come_late(
 def test_a_bug_in_the_programs_answer_ends_the_link_loudly(
     first: ScriptedBroker, second: ScriptedBroker, allow_error_logs: list[dict[str, Any]]
 ) -> None:
-    probe = LinkProbe(several(first.settings.port, second.settings.port), busy=lambda: 1 / 0 > 1)
+    probe = LinkProbe(several(first.settings.port, second.settings.port), need=lambda: Need(1 / 0))
     first.accept().connack(3)
     take(second)
     probe.expect(LinkUp)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from doorbell.broker_order import Need
 from relay.auditor import INTERVAL_S, Auditor
 from relay.figures import Figures, Gauges, Spread
 from relay.judgement import STUCK_S, UNPROVEN_S, Ailment, Judgement, judge_life, judge_readiness
@@ -114,6 +115,15 @@ def test_open_alarms_are_counted_by_stage_through_a_whole_life_and_after_a_resta
     house.clock.advance(1_000)
     house.hear(house.event(PENG, "done", 4, alarm=1))
     assert counted() == {("help", "ringing"): 1}
+
+
+def test_while_an_alarm_rings_the_relay_leaves_no_broker_that_works_for_a_better_one() -> None:
+    house = Measured()
+    assert house.relay.gauges().need is Need.NONE
+    house.press(1)
+    assert house.relay.gauges().need is Need.RECEIPT
+    house.hear(house.event(PENG, "accept", 2, alarm=1))
+    assert house.relay.gauges().need is Need.NONE
 
 
 def test_devices_are_counted_as_online_silent_and_unheard() -> None:

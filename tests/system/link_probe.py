@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
+from doorbell.broker_order import Need
 from doorbell.clock_doubt import ClockDoubt
 from doorbell.link import Delivery, LinkDied, LinkDown, LinkEvent, LinkUp
-from doorbell.mqtt import MqttLink, never_busy
+from doorbell.mqtt import MqttLink, needs_nothing
 from doorbell.settings import MqttSettings
 
 E = TypeVar("E", LinkUp, LinkDown, LinkDied, Delivery)
@@ -35,7 +36,7 @@ class LinkProbe:
         presence_topic: str | None = None,
         sink: Callable[[LinkEvent], None] | None = None,
         doubt: ClockDoubt | None = None,
-        busy: Callable[[], bool] = never_busy,
+        need: Callable[[], Need] = needs_nothing,
         patient: bool = False,
     ) -> None:
         self.events: queue.Queue[LinkEvent] = queue.Queue()
@@ -48,7 +49,7 @@ class LinkProbe:
             clean_session=clean_session,
             presence_topic=presence_topic,
             doubt=doubt,
-            busy=busy,
+            need=need,
             patient=patient,
         )
         self.link.start()

@@ -64,7 +64,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[PairedBroker, PairedBroker]]:
 
 
 def several(*ports: int) -> MqttSettings:
-    quick = {"backoff_min_s": 0.02, "backoff_max_s": 0.05, "return_s": 0.2}
+    quick = {"backoff_min_s": 0.02, "backoff_max_s": 0.05, "return_s": 0.2, "steady_s": 0.0}
     fallback = tuple(FallbackBroker(host="127.0.0.1", port=port) for port in ports[1:])
     return MqttSettings(port=ports[0], fallback=fallback).model_copy(update=quick)
 
