@@ -15,7 +15,11 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # A Pi has no psycopg, and the tests that run with a Pi's libraries (tests/package/test_python13.py) need no server.
-pytest_plugins = ("tests.system.kill_report", *(("tests.postgres",) if find_spec("psycopg") else ()))
+pytest_plugins = (
+    "tests.system.kill_report",
+    "tests.scheduling",
+    *(("tests.postgres",) if find_spec("psycopg") else ()),
+)
 
 ERROR_METHODS = frozenset({"error", "exception", "critical", "fatal"})
 

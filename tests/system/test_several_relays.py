@@ -18,7 +18,7 @@ from tests.postgres import PostgresServer
 from tests.system.city import EAST, EXPIRE_S, FAILOVER_S, FIRST_WAIT_S, WEST, City, Relay
 from tests.system.processes import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.system, pytest.mark.xdist_group("city")]
+pytestmark = [pytest.mark.slow, pytest.mark.system]
 
 RecordProperty = Callable[[str, object], None]
 TOLERANCE_S = 1.0
