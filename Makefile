@@ -44,13 +44,13 @@ test-fast: setup ## the everyday tests alone; ARGS="-k panel" chooses
 test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker matrix, the package in a real Debian 13
 	@# The storm computes and waits for nothing, most of these tests wait and compute little: it takes what they leave.
 	@storm=$$(mktemp); nice -n 19 $(BIN)/doorbell-sim storm --seeds $(SEEDS) >"$$storm" 2>&1 & running=$$!; tests=0; \
-	  THOROUGH=yes $(BIN)/pytest -q -n 4 --dist loadgroup -m "(slow or thorough) and not virtual_pi" --ignore=tests/package $(ARGS) || tests=$$?; \
+	  THOROUGH=yes $(BIN)/pytest -q -n 4 --dist loadgroup -m "(slow or thorough) and not virtual_pi and not fault_table" --ignore=tests/package $(ARGS) || tests=$$?; \
 	  stormed=0; wait $$running || stormed=$$?; cat "$$storm"; rm -f "$$storm"; exit $$((tests | stormed))
 	@$(BIN)/pytest -q -n 2 -m slow tests/package
 
 .PHONY: test-deps
 test-deps: ## Debian packages that only tests need: a broker, a database server, a player, a voice, file systems to spoil, a Debian 13
-	@tools/apt.sh mosquitto alsa-utils espeak-ng e2fsprogs mount postgresql
+	@tools/apt.sh mosquitto alsa-utils espeak-ng e2fsprogs mount util-linux postgresql
 	@tools/apt.sh systemd systemd-container mmdebstrap debian-archive-keyring dpkg binutils swig gcc libc6-dev
 
 .PHONY: format
@@ -96,6 +96,10 @@ virtual-pi-cuts: setup test-deps virtual-pi-deps ## 50 power cuts of it; ARGS="-
 .PHONY: virtual-pi-deps
 virtual-pi-deps: ## Debian packages that the virtual Pi needs: an emulator, what makes a root and a disk
 	@tools/apt.sh mmdebstrap debian-archive-keyring qemu-system-x86 ipxe-qemu seabios qemu-utils e2fsprogs kmod cpio
+
+.PHONY: fault-table
+fault-table: setup test-deps ## a story for each process or resource and moment, told to its end; ARGS="--write" keeps docs/fault-table.md
+	@$(BIN)/python -m tests.system.fault_table $(ARGS)
 
 .PHONY: mutants
 mutants: setup ## would a test notice a wrong line of the cores? ARGS="relay.core.lease" chooses, ARGS="--fresh --write" keeps it

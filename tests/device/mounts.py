@@ -17,7 +17,7 @@ _IMAGE_BYTES = 8 * 1024 * 1024
 
 
 class Mount:
-    """A file system of 8 MB (tmpfs: 1 MB) at ``path``."""
+    """A file system at ``path``."""
 
     def __init__(self, kind: str, path: Path, image: Path) -> None:
         self.kind, self.path, self.image = kind, path, image
@@ -48,15 +48,15 @@ class Mount:
 
 
 @contextmanager
-def mounted(kind: str, path: Path) -> Iterator[Mount]:
-    """A new file system at ``path``, gone at the end."""
+def mounted(kind: str, path: Path, image_bytes: int = _IMAGE_BYTES) -> Iterator[Mount]:
+    """A new file system of 8 MB (tmpfs: 1 MB) or more at ``path``, gone at the end."""
     path.mkdir(parents=True, exist_ok=True)
     image = path.with_name(f"{path.name}.img")
     if kind == "tmpfs":
         _run("mount", "-t", "tmpfs", "-o", "size=1m", "doorbell-test", str(path))
     else:
         with image.open("wb") as file:
-            file.truncate(_IMAGE_BYTES)
+            file.truncate(image_bytes)
         _run("mkfs.ext4", "-q", "-b", "1024", "-J", "size=1", "-m", "0", str(image))
         _run("mount", "-o", "loop", str(image), str(path))
     try:

@@ -21,6 +21,7 @@ from relay.adapters.store import SqlStore
 from relay.adapters.store_rows import JournalLine
 from tests.postgres import PostgresServer
 from tests.system.cluster import NatsCluster
+from tests.system.liar import Lies
 from tests.system.lines import Line
 from tests.system.processes import WITHIN_S, Device, Program, run_to_end, until
 
@@ -101,10 +102,11 @@ class Relay(Program):
 class City:
     """``with City(folder, server) as city:`` everything runs inside and is at rest."""
 
-    def __init__(self, folder: Path, server: PostgresServer) -> None:
+    def __init__(self, folder: Path, server: PostgresServer, first_wait_s: int = FIRST_WAIT_S) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._server = server
+        self._first_wait_s = first_wait_s
         self.database = server.database(server.template)
         self.cluster = NatsCluster(folder / "cluster")
         self.relays = {name: Relay(name, folder, server, self._url) for name in RELAYS}
@@ -255,7 +257,7 @@ class City:
             leave(device.close)
             device.start()
         register = self._folder / "register.toml"
-        register.write_text(REGISTER, "utf-8")
+        register.write_text(REGISTER.replace(f"wait_s = {FIRST_WAIT_S} ", f"wait_s = {self._first_wait_s} "), "utf-8")
         config = str(self.relays["one"].config)
         run_to_end([sys.executable, "-m", "relay", "register", "import", str(register), "--config", config])
         leave(self._close_store)
@@ -273,7 +275,7 @@ class City:
         """Each relay begins with another of the three servers."""
         start = list(self.relays.values()).index(relay)
         nodes = self.cluster.nodes[start:] + self.cluster.nodes[:start]
-        relay.to_brokers = [Line(("127.0.0.1", 0), ("127.0.0.1", node.port)) for node in nodes]
+        relay.to_brokers = [Line(("127.0.0.1", 0), ("127.0.0.1", node.port), Lies()) for node in nodes]
         relay.config.write_text(
             f'name = "{relay.short}"\ndatabase = "{relay.url}"\n\n[status]\nport = 0\n\n'
             f"[leases]\nbeat_s = {BEAT_S}\nexpire_s = {EXPIRE_S}\nmargin_s = {MARGIN_S}\n"

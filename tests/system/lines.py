@@ -1,21 +1,31 @@
-"""A line between two programs on this machine that a test can cut: refused at once, or dead without a word."""
+"""A line between two programs on this machine that a test can spoil: cut, dead without a word, slow, or lying."""
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
+
+from tests.system.liar import HELD_S, Gossip, Lies
 
 Place = Path | tuple[str, int]
 """A Unix socket, or a host and a port."""
 
 
 class Line:
-    """Listens at ``here`` and passes everything on to ``there``, both ways, while it is whole."""
+    """Listens at ``here`` and passes everything on to ``there``, both ways, while it is whole.
 
-    def __init__(self, here: Place, there: Place) -> None:
+    ``lies``: what comes back from ``there`` is MQTT, of which not everything need be true.
+    """
+
+    def __init__(self, here: Place, there: Place, lies: Lies | None = None) -> None:
+        self.delay_s = 0.0
+        """Whatever arrives waits so long before it goes on."""
+        self.lies = lies
         self._there = there
+        self._ending = threading.Event()
         self._whole = threading.Event()
         self._whole.set()
         self._closed = False
@@ -48,6 +58,7 @@ class Line:
     def close(self) -> None:
         """End it all."""
         self._closed = True
+        self._ending.set()
         self._whole.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -76,14 +87,22 @@ class Line:
                 except OSError:
                     near.shutdown(socket.SHUT_RDWR)
                     continue
-                self._run(self._pump, near, far)
-                self._run(self._pump, far, near)
+                self._run(self._pump, near, far, None)
+                self._run(self._pump, far, near, Gossip(self.lies) if self.lies is not None else None)
 
-    def _pump(self, source: socket.socket, to: socket.socket) -> None:
-        with suppress(OSError):
-            while (data := source.recv(65536)) and not self._closed:
+    def _pump(self, source: socket.socket, to: socket.socket, gossip: Gossip | None) -> None:
+        with suppress(OSError, ValueError):
+            while True:
+                if gossip is not None and gossip.holds and not select.select([source], [], [], HELD_S)[0]:
+                    to.sendall(gossip.release())
+                    continue
+                data = source.recv(65536)
+                if not data or self._closed:
+                    break
                 self._whole.wait()
-                to.sendall(data)
+                if self.delay_s:
+                    self._ending.wait(self.delay_s)
+                to.sendall(data if gossip is None else gossip.pass_on(data))
         for sock in (source, to):
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BufferedReader
 from pathlib import Path
@@ -61,10 +61,16 @@ def environment() -> dict[str, str]:
 
 
 class Program:
-    """A command with its log in a file; ``start`` again after ``kill`` continues the log."""
+    """A command with its log in a file; ``start`` again after ``kill`` continues the log.
 
-    def __init__(self, name: str, command: Sequence[str], directory: Path) -> None:
+    ``variables``: more of them for its environment.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], directory: Path, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
+        self._variables = {**(variables or {})}
         self.log = directory / f"{name}.log"
         self._command = [*die_with_us(), *command]
         self._directory = directory
@@ -87,7 +93,7 @@ class Program:
                 stdout=log,
                 stderr=log,
                 cwd=self._directory,
-                env=environment(),
+                env=environment() | self._variables,
                 start_new_session=True,
             )
 
@@ -157,6 +163,8 @@ class Sighting:
     rev: int = 0
     outbox: int = 0
     link: bool = False
+    seen: datetime | None = field(default=None, compare=False)
+    """When the test saw it, by the test's own clock."""
 
 
 GONE = Sighting()
@@ -168,9 +176,18 @@ class Device(Program):
     ``sightings`` is everything that it has shown since the beginning, ``GONE`` wherever its process ended.
     """
 
-    def __init__(self, name: str, config: Path, control: Path, *, inside: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: Path,
+        control: Path,
+        *,
+        inside: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         command = [*inside, sys.executable, "-m", "device", "run", "--pins", "mock"]
-        super().__init__(name, [*command, "--config", str(config), "--control", str(control)], config.parent)
+        command += ["--config", str(config), "--control", str(control)]
+        super().__init__(name, command, config.parent, variables)
         self.sightings: list[Sighting] = [GONE]
         self._control = control
         self._closing = threading.Event()
@@ -197,7 +214,12 @@ class Device(Program):
 
     def kill(self) -> None:
         super().kill()
-        until(lambda: self.now is GONE, f"the control line of {self.name} ends with it")
+        self._await_gone()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int | None:
+        code = super().stop(how)
+        self._await_gone()
+        return code
 
     def close(self) -> None:
         """Stop the process and the eye."""
@@ -209,6 +231,9 @@ class Device(Program):
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
             self._eye.join(WITHIN_S)
+
+    def _await_gone(self) -> None:
+        until(lambda: self.now is GONE, f"the control line of {self.name} ends with it")
 
     def _ask(self, request: dict[str, Any]) -> None:
         until(self._armed, f"{self.name} is there to be touched")
@@ -241,7 +266,7 @@ class Device(Program):
             return
         at, sounding = datetime.fromisoformat(state["at"]), tuple(state["sounding"])
         facts = {key: state[key] for key in ("stage", "light", "rev", "outbox", "link")}
-        self.sightings.append(Sighting(at=at, sounding=sounding, **facts))
+        self.sightings.append(Sighting(at=at, sounding=sounding, seen=datetime.now(UTC), **facts))
 
     @contextmanager
     def _conversation(self, timeout_s: float | None) -> Iterator[tuple[socket.socket, BufferedReader]]:

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.system.brokers import BROKERS
+from tests.system.fault import Moment
+from tests.system.faults import Ended
 from tests.system.processes import until
-from tests.system.story import PROCESSES, Moment, Story
+from tests.system.story import PROCESSES, Story
 from tests.system.town import Town
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
@@ -75,7 +77,7 @@ def test_a_killed_process_loses_no_press_and_moves_no_deadline(
     """The whole story is told to its end around the kill; ``Story`` has what must be true then."""
     town = towns.of(kind)
     try:
-        told = Story(town, process, moment).tell()
+        told = Story(town, Ended(town, process), moment).tell()
     except BaseException as error:
         error.add_note(town.last_words())
         towns.end(kind)

@@ -77,19 +77,22 @@ steps = [
 class Town:
     """``with Town(directory, "embedded") as town:`` all of it runs inside and is at rest, and is ended outside.
 
-    ``devices_in``: a command that runs the devices' commands, in a world of its own.
+    ``devices_in``: a command that runs the devices' commands, in a world of its own. ``database``: elsewhere than in
+    the directory. What is between a program and the broker, and around it, may be more in another kind of town.
     """
 
-    def __init__(self, directory: Path, kind: str, *, devices_in: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, kind: str, *, devices_in: Sequence[str] = (), database: Path | None = None
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind
         self._devices_in = devices_in
         self.broker = make_broker(kind, directory / "broker")
-        self.database = directory / "relay.sqlite3"
+        self.database = database or directory / "relay.sqlite3"
         self.relay_config = directory / "relay.toml"
         self._directory = directory
         self._sockets = Path(tempfile.mkdtemp(prefix="town-"))  # a socket's path has at most 107 bytes
-        self.relay = Program("relay", self.relay_command("run"), directory)
+        self.relay = Program("relay", self.relay_command("run"), directory, self.variables_of("relay"))
         self.panel = self._device(PANEL, "panel")
         self.first = self._device(FIRST, "bell")
         self.second = self._device(SECOND, "bell")
@@ -121,6 +124,10 @@ class Town:
         after = self._journal[-1].seq if self._journal else 0
         self._journal.extend(self.store.journal(after_seq=after))
         return [*self._journal]
+
+    def open_alarms(self) -> int:
+        """How many alarms are open."""
+        return len(self.store.alarms())
 
     def lines_of(self, *kinds: str) -> list[JournalLine]:
         """Lines of the journal of these types."""
@@ -180,6 +187,14 @@ class Town:
         finally:
             connection.close()
 
+    def port_for(self, _name: str) -> int:
+        """Where a program finds the broker."""
+        return self.broker.port
+
+    def variables_of(self, _name: str) -> dict[str, str]:
+        """What a program finds in its environment that others do not."""
+        return {}
+
     def config_of(self, name: str) -> Path:
         """The settings file of a device."""
         return self._directory / f"{name}.toml"
@@ -200,7 +215,7 @@ class Town:
         self.broker.start()
         register = self._directory / "register.toml"
         register.write_text(REGISTER, "utf-8")
-        settings = f'name = "town"\ndatabase = "{self.database.name}"\n{self._common()}\n\n[status]\nport = 0\n'
+        settings = f'name = "town"\ndatabase = "{self.database}"\n{self._common("relay")}\n\n[status]\nport = 0\n'
         self.relay_config.write_text(settings, "utf-8")
         for device in self.devices:
             self._leaving.callback(device.close)
@@ -220,12 +235,12 @@ class Town:
         config = self.config_of(name)
         config.write_text(
             f'device = "{name}"\ncommunity = "{COMMUNITY}"\nrole = "{role}"\nstate_dir = "{name}"\n'
-            f'{self._common()}\n[button]\nhold_ms = 1000\n\n[sound]\nplayer = "none"\n',
+            f'{self._common(name)}\n[button]\nhold_ms = 1000\n\n[sound]\nplayer = "none"\n',
             "utf-8",
         )
-        return Device(name, config, self.socket_of(name), inside=self._devices_in)
+        return Device(name, config, self.socket_of(name), inside=self._devices_in, variables=self.variables_of(name))
 
-    def _common(self) -> str:
+    def _common(self, name: str) -> str:
         # A back-off that does not make tests wait; the buzzer of the mock pins is the sound.
         backoff = "backoff_min_s = 0.1\nbackoff_max_s = 0.5\n"
-        return f'\n[mqtt]\nport = {self.broker.port}\n{backoff}\n[logs]\nformat = "json"\n'
+        return f'\n[mqtt]\nport = {self.port_for(name)}\n{backoff}\n[logs]\nformat = "json"\n'
