@@ -12,7 +12,8 @@ from pathlib import Path
 from doorbell.errors import SetupError
 from relay.texts import Language, Text, choose_language
 from sim.schedule import TRAIL_LENGTH
-from sim.storm import StormPlan, storm_command
+from sim.storm import StormPlan
+from sim.storm_command import StormOrder, storm_command
 
 _ABOUT = Text("模拟的村子：风暴测试、内置消息代理、演示。", "The village: the storm, the embedded broker, the demo.")
 _STORM = Text(
@@ -30,6 +31,16 @@ _SEED = Text("只重演这一个种子", "replay this seed alone")
 _HOUSEHOLDS = Text("村子的户数，1–200（默认 20）", "households of the village, 1–200 (default 20)")
 _DAYS = Text("每个种子的天数，1–60（默认 1）", "days of each seed, 1–60 (default 1)")
 _JOBS = Text("同时运行的进程数（默认：全部处理器核）", "processes at once (default: all cores)")
+_BUSY = Text(
+    "每个种子都是最忙的几小时：按得多得多，故障同样多", "busy hours alone: far more presses, as many faults for each"
+)
+_PRESSES = Text(
+    "直到按了这么多次求助为止，不论多少个种子", "until there were so many presses for help, in however many seeds"
+)
+_KEEP = Text(
+    "把每个种子的结果记在这个文件里；中断后从那里继续",
+    "keep each seed's result in this file, and go on from there when run again",
+)
 _STEPS = Text("种子失败时显示的步数（默认 {default}）", "steps shown of a seed that fails (default {default})")
 _JSON = Text("每次失败一行 JSON，最后再一行", "one JSON line per failure, and one at the end")
 _PORT = Text("MQTT 端口（默认 1883）", "the MQTT port (default 1883)")
@@ -41,6 +52,7 @@ _STORM_EXAMPLES = """
   doorbell-sim storm
   doorbell-sim storm --seeds 2000 --jobs 4
   doorbell-sim storm --seed 17 --steps 200
+  doorbell-sim storm --busy --presses 1000000 --keep million.jsonl
 """
 _BROKER_EXAMPLES = """
   doorbell-sim broker --port 18830 --data var/broker
@@ -62,10 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _storm(options: argparse.Namespace) -> int:
-    plan = StormPlan(options.households, options.days, options.steps)
+    plan = StormPlan(options.households, options.days, options.busy, options.steps)
     if options.seed is not None:
-        return storm_command(range(options.seed, options.seed + 1), plan, 1, as_json=options.json)
-    return storm_command(range(options.first, options.first + options.seeds), plan, options.jobs, as_json=options.json)
+        return storm_command(StormOrder(options.seed, 1, as_json=options.json), plan)
+    seeds = options.seeds if options.presses is None else None
+    order = StormOrder(options.first, seeds, options.presses, options.jobs, options.keep, options.json)
+    return storm_command(order, plan)
 
 
 def _broker(options: argparse.Namespace) -> int:
@@ -99,6 +113,9 @@ def build_parser(language: Language) -> argparse.ArgumentParser:
     storm.add_argument("--seed", type=number(0), metavar="SEED", help=_SEED.say(language))
     storm.add_argument("--households", type=number(1, 200), default=20, metavar="N", help=_HOUSEHOLDS.say(language))
     storm.add_argument("--days", type=number(1, 60), default=1, metavar="N", help=_DAYS.say(language))
+    storm.add_argument("--busy", action="store_true", help=_BUSY.say(language))
+    storm.add_argument("--presses", type=number(1), metavar="N", help=_PRESSES.say(language))
+    storm.add_argument("--keep", type=Path, metavar="FILE", help=_KEEP.say(language))
     cores = os.cpu_count() or 1
     storm.add_argument("--jobs", type=number(1, 256), default=cores, metavar="N", help=_JOBS.say(language))
     steps = _STEPS.say(language, default=TRAIL_LENGTH)

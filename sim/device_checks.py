@@ -10,6 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 
+from device.core.contact import ContactLimits
 from device.core.effects import OutboxRow
 from device.core.panel import PanelStage, PanelState
 from device.core.peer import PeerLimits
@@ -39,6 +40,7 @@ _PANEL_STAGE = {
 }
 _TRUE_STAGES = frozenset(_PANEL_STAGE.values())
 _PEER = PeerLimits()
+_CONTACT = ContactLimits()
 
 
 class DeviceChecks:
@@ -53,6 +55,8 @@ class DeviceChecks:
         self._receipts: defaultdict[str, set[str]] = defaultdict(set)
         """What each device was told to be committed."""
         self._fingers: Counter[tuple[str, ButtonName]] = Counter()
+        self._waited_ms: dict[tuple[str, str], int] = {}
+        """By a device and an event that it was told directly: how long the quickest copy was on its way."""
         self._born_of: Counter[tuple[str, EventType]] = Counter()
 
     # --- fingers ----------------------------------------------------------------------------------------------------
@@ -63,7 +67,12 @@ class DeviceChecks:
         kind = _EVENT_OF.get(button)
         if kind is not None and machine.armed(button):
             before = self._born_of[machine.name, kind]
-            self._schedule.after(RECOGNISED_MS, self._look_at_finger, machine, kind, before, machine.deaths)
+            wait_ms = RECOGNISED_MS
+            if machine.spared(button):
+                if button is not ButtonName.HELP:
+                    return  # it counts only after a pause
+                wait_ms += _CONTACT.press_every_ms
+            self._schedule.after(wait_ms, self._look_at_finger, machine, kind, before, machine.deaths)
 
     def _look_at_finger(self, machine: DeviceMachine, kind: EventType, before: int, deaths: int) -> None:
         undisturbed = machine.deaths == deaths and not machine.disk.failing and machine.runtime is not None
@@ -158,9 +167,19 @@ class DeviceChecks:
         pressed = press is not None and press[1].type is EventType.HELP and press[0] == machine.name
         if owner[1].alarm != promise.alarm or not (pressed or promise.alarm in self._truth.told[machine.name]):
             raise Violation(f"{machine.name} takes {promise.event.id}, said to {owner[1].alarm}, for {promise.alarm}")
-        age_ms = self._schedule.now_ms - self._truth.born_ms[promise.event.id]
+        waited_ms = self._waited_ms.get((machine.name, promise.event.id), 0)
+        age_ms = self._schedule.now_ms - self._truth.born_ms[promise.event.id] - waited_ms
         if not promise.arrived and age_ms > _PEER.arrive_ms + ENDED_MS:
             raise Violation(f"{machine.name} still believes a promise of {age_ms} ms ago")
+
+    def peer_heard(self, machine: DeviceMachine, payload: bytes) -> None:
+        """A copy of what another device says directly has arrived. Its wait on the way is counted nowhere, so the copy
+        that waited least tells how old a device can know the word to be."""
+        said = json.loads(payload)
+        born_ms = self._truth.born_ms.get(said["id"])
+        if born_ms is not None:
+            key, waited_ms = (machine.name, said["id"]), self._schedule.now_ms - born_ms - said["age_ms"]
+            self._waited_ms[key] = min(self._waited_ms.get(key, waited_ms), waited_ms)
 
     def event_published(self, machine: DeviceMachine, payload: bytes) -> None:
         """Nothing leaves a device before it is on its disk, but what a failing disk does not take."""

@@ -13,14 +13,17 @@ from random import Random
 from typing import Protocol
 
 from device.core.button import ButtonPhase
-from device.core.effects import OutboxRow, Play
+from device.core.effects import OutboxRow
 from device.core.machine import DeviceLimits
-from device.core.role import BUTTONS_OF, ButtonName, ChimeStarted, ChimeStopped, Role
-from device.core.signals import Call, Light, Words
-from device.ports import PinEdge, Ports, RuntimeInput, StoredOutbox, StoreError
+from device.core.role import BUTTONS_OF, ButtonName, Role
+from device.core.signals import Light, Words
+from device.ports import PinEdge, Ports, RuntimeInput
 from device.runtime import DeviceRuntime, RuntimeSettings
+from doorbell.link import Delivery
 from doorbell.wire import Channel, Health, Topics
-from sim.network import SimBroker, SimLink
+from sim.device_parts import Disk, Speaker
+from sim.link import SimLink
+from sim.network import SimBroker
 from sim.schedule import Fuse, ProcessDied, Schedule, Trail
 
 VILLAGE_START = datetime(2026, 11, 23, tzinfo=UTC)
@@ -43,6 +46,10 @@ class DeviceWatcher(Protocol):
 
     def device_published(self, machine: DeviceMachine, topic: str, payload: bytes) -> None:
         """Something leaves the device."""
+        ...
+
+    def peer_heard(self, machine: DeviceMachine, payload: bytes) -> None:
+        """What another device says directly arrives."""
         ...
 
     def device_turned(self, machine: DeviceMachine) -> None:
@@ -79,6 +86,7 @@ class DeviceMachine:
         report_interval_s: int,
     ) -> None:
         self.name = name
+        self.community = community
         self.role = role
         self.schedule = schedule
         self.chance = chance
@@ -171,6 +179,9 @@ class DeviceMachine:
         runtime = self.runtime
         if runtime is None:
             return
+        for item in inputs:
+            if isinstance(item, Delivery) and "/peer/" in item.topic:
+                self.watcher.peer_heard(self, item.payload)
         try:
             runtime.turn(inputs)
         except ProcessDied:
@@ -246,6 +257,13 @@ class DeviceMachine:
             and self.runtime.state.buttons[button].button.phase is ButtonPhase.UP
         )
 
+    def spared(self, button: ButtonName) -> bool:
+        """Whether so many presses have come that the next ones wait for room (``device.core.contact``)."""
+        limits = self._settings.limits.contact
+        room_ms = (limits.press_burst - 1) * limits.press_every_ms
+        runtime = self.runtime
+        return runtime is not None and self.monotonic_ms() < runtime.state.buttons[button].contact.paid_ms - room_ms
+
     # --- ports of the runtime ---------------------------------------------------------------------------------------
 
     def monotonic_ms(self) -> int:
@@ -286,108 +304,3 @@ class DeviceMachine:
 
     def _published(self, topic: str, payload: bytes) -> None:
         self.watcher.device_published(self, topic, payload)
-
-
-class Disk:
-    """The outbox's disk: transactions are whole or not at all, and outlive the process."""
-
-    def __init__(self, machine: DeviceMachine) -> None:
-        self.rows: dict[str, OutboxRow] = {}
-        self.failing = False
-        self.refused: set[str] = set()
-        """Events that it was asked to keep while it failed: they may go out from memory."""
-        self._machine = machine
-        self._next_seq = 0
-
-    def load(self) -> StoredOutbox:
-        """Everything that was committed."""
-        if self.failing:
-            raise StoreError("the simulated disk is full")
-        return StoredOutbox(tuple(sorted(self.rows.values(), key=lambda row: row.seq)), self._next_seq)
-
-    def commit(self, keep: Sequence[OutboxRow], forget: Sequence[str]) -> None:
-        """One transaction; the process may die before or after it."""
-        self._machine.fuse.burn()
-        if self.failing:
-            self.refused.update(row.id for row in keep)
-            self._machine.watcher.outbox_refused(self._machine, keep)
-            raise StoreError("the simulated disk is full")
-        for row in keep:
-            self.rows.setdefault(row.id, row)
-            self._next_seq = max(self._next_seq, row.seq + 1)
-        self._machine.watcher.outbox_committed(self._machine, keep, forget)
-        for one in forget:
-            self.rows.pop(one, None)
-        self._machine.fuse.burn()
-
-
-class Speaker:
-    """Starts a chime a little after it is asked to, if it is whole, and tells when it really began and ended."""
-
-    def __init__(self, machine: DeviceMachine) -> None:
-        self.broken = False
-        self.running: dict[str, int] = {}
-        """What really sounds, and since when (village ms)."""
-        self.ended_ms: dict[str, int] = {}
-        self._wanted: tuple[str, ...] = ()
-        self._machine = machine
-
-    def play(self, notice: Play) -> None:
-        """Play a tone."""
-        self._machine.fuse.burn()
-        self._machine.trail.note(self._machine.name, "tone", notice.tone.value)
-        if notice.words is not None:
-            self._machine.watcher.words_spoken(self._machine, notice.words)
-
-    def chime(self, calls: Sequence[Call]) -> None:
-        """Sound for exactly these from now on."""
-        self._machine.fuse.burn()
-        self._wanted = tuple(call.alarm for call in calls)
-        for alarm in list(self.running):
-            if alarm not in self._wanted:
-                self._end(alarm)
-        for alarm in self._wanted:
-            if alarm not in self.running:
-                self._machine.schedule.after(self._machine.chance.randint(20, 200), self._begin, alarm)
-
-    def tune(self, percent: int | None, language: str | None) -> None:
-        """Nothing here is loud, and nobody listens."""
-
-    def break_down(self) -> None:
-        """The player dies and does not start again."""
-        self.broken = True
-        for alarm in list(self.running):
-            self._end(alarm)
-
-    def repair(self) -> None:
-        """It plays again what is still wanted."""
-        self.broken = False
-        for alarm in self._wanted:
-            self._begin(alarm)
-
-    def cut(self) -> None:
-        """The process is gone, and its sound with it."""
-        self._wanted = ()
-        for alarm in list(self.running):
-            self._end(alarm)
-
-    def _begin(self, alarm: str) -> None:
-        machine = self._machine
-        if alarm not in self._wanted or alarm in self.running or self.broken:
-            return
-        self.running[alarm] = machine.schedule.now_ms
-        machine.trail.note(machine.name, "chime", alarm)
-        machine.take(ChimeStarted(alarm))
-        machine.watcher.chime_changed(machine, alarm, sounds=True)
-
-    def _end(self, alarm: str) -> None:
-        machine = self._machine
-        del self.running[alarm]
-        self.ended_ms[alarm] = machine.schedule.now_ms
-        machine.trail.note(machine.name, "silence", alarm)
-        machine.watcher.chime_changed(machine, alarm, sounds=False)
-        machine.schedule.after(machine.chance.randint(1, 50), self._tell_end, alarm)
-
-    def _tell_end(self, alarm: str) -> None:
-        if alarm not in self.running:
-            self._machine.take(ChimeStopped(alarm))

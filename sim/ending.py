@@ -47,10 +47,9 @@ def end_day(village: Village, people: People, faults: Faults) -> None:
 
 def _unrest(village: Village) -> Iterator[str]:
     """What is not at rest yet."""
-    relay = village.relay
-    if relay.runtime is None:
-        yield "the relay is down"
-    for alarm in relay.store.alarms(limit=10_000):
+    store = village.store
+    yield from (f"{relay.name} is down" for relay in village.relays if relay.runtime is None)
+    for alarm in store.alarms(limit=10_000):
         yield f"alarm {alarm.id} is {alarm.stage} at step {alarm.step + 1}, round {alarm.round}"
     for name, machine in village.devices.items():
         runtime = machine.runtime
@@ -59,7 +58,7 @@ def _unrest(village: Village) -> Iterator[str]:
             continue
         if machine.disk.rows or runtime.state.outbox.waiting:
             yield f"{name} has {len(machine.disk.rows)} events on its disk, {len(runtime.state.outbox.waiting)} waiting"
-        twin = relay.store.twins.get(name)
+        twin = store.twins.get(name)
         if twin is None or runtime.state.twin.rev != twin.rev:
             yield f"{name} is at rev {runtime.state.twin.rev}, the database at {twin.rev if twin else None}"
         if machine.role is Role.PANEL and runtime.snapshot().stage != PanelStage.IDLE:
@@ -69,7 +68,7 @@ def _unrest(village: Village) -> Iterator[str]:
 
 
 def _require_nothing_lost(village: Village) -> None:
-    store = village.relay.store
+    store = village.store
     raised = {line.alarm for line in store.journal() if line.type == NoteType.RAISED}
     for id_, (device, row) in village.truth.born.items():
         event = store.events.get(id_)

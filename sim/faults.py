@@ -11,10 +11,11 @@ from random import Random
 from doorbell.wire import Channel, Topics
 from relay.ports import NoticeDelivered
 from sim.device_machine import DeviceMachine
-from sim.network import FAIR, RELAY, Weather
-from sim.people import HOUR_MS
+from sim.network import FAIR, Weather
+from sim.people import DAY_MS, HOUR_MS
+from sim.relay_machine import RelayMachine
 from sim.village import Village
-from sim.world import COMMUNITY, edited
+from sim.world import edited
 
 FAULTS_A_DAY = 30
 FAVOURED = 0.33
@@ -34,10 +35,13 @@ class Trouble:
     """The kind that a third of all strikes are: one alone, again and again, finds what a mixture does not."""
 
 
-def draw_trouble(chance: Random) -> Trouble:
+def draw_trouble(chance: Random, *, several: bool = False) -> Trouble:
     """A seed has some kinds of trouble and not others, so that one does not hide another; a few have fair weather."""
     kinds = tuple(kind for kind in sorted(_KINDS) if chance.random() < 0.5)
     knows_boot = chance.random() < 0.85
+    if several:
+        # Deadlines are wall-clock times that the relays share: their clocks have to agree (docs/several-relays.md).
+        kinds = tuple(kind for kind in kinds if kind != "relay_clock")
     if not knows_boot:
         # Without a name for the boot nobody can tell a set clock from a long stop: the machine's own fault.
         kinds = tuple(kind for kind in kinds if kind != "relay_clock")
@@ -69,19 +73,19 @@ class Faults:
         self._stepped_ms = -HOUR_MS
         self._cuts: list[str] = []
         village.broker.weather = trouble.weather
-        relay = village.relay
-        relay.knows_boot = trouble.knows_boot
-        relay.restart_ms = lambda: self._chance.randint(300, 30_000)
+        for relay in village.relays:
+            relay.knows_boot = trouble.knows_boot
+            relay.restart_ms = lambda: self._chance.randint(300, 30_000)
         for machine in village.devices.values():
             machine.restart_ms = lambda: self._chance.randint(500, 30_000)
 
-    def plan_day(self, day: int, emergencies: Sequence[tuple[int, str]]) -> None:
-        """Put a day's trouble into the schedule."""
+    def plan(self, begin_ms: int, length_ms: int, emergencies: Sequence[tuple[int, str]]) -> None:
+        """Put the trouble of a length of time into the schedule."""
         if not self.trouble.kinds:
             return
         chance = self._chance
-        for _ in range(FAULTS_A_DAY // 2):
-            self._schedule.at(day * 24 * HOUR_MS + chance.randint(0, 24 * HOUR_MS - 1), self._strike, None)
+        for _ in range(max(1, FAULTS_A_DAY // 2 * length_ms // DAY_MS)):
+            self._schedule.at(begin_ms + chance.randint(0, length_ms - 1), self._strike, None)
         for at_ms, home in emergencies:
             for _ in range(chance.randint(0, STRIKES)):
                 after_ms = int(120_000 ** chance.random()) * chance.choice((1, 1, -1))
@@ -98,9 +102,8 @@ class Faults:
         for client in self._cuts:
             broker.mend(client)
         self._cuts.clear()
-        village.relay.hooks_refuse = lambda: None
-        village.relay.store.fail_commits = village.relay.store.fail_reads = 0
-        village.relay.fuse.left = None
+        for relay in village.relays:
+            relay.heal()
         for machine in village.devices.values():
             machine.fuse.left = None
             machine.disk.failing = False
@@ -109,6 +112,8 @@ class Faults:
                 machine.speaker.repair()
 
     def _strike(self, home: str | None) -> None:
+        if self._healed:
+            return
         kind = self._chance.choice(self.trouble.kinds)
         if self.trouble.favourite is not None and self._chance.random() < FAVOURED:
             kind = self.trouble.favourite
@@ -116,6 +121,11 @@ class Faults:
         self.village.counts[f"fault.{kind}"] += 1
         self.village.trail.note("fault", kind, home or "")
         _KINDS[kind](self, self._machine(home))
+
+    def _relay(self) -> RelayMachine:
+        """Some relay."""
+        relays = self.village.relays
+        return relays[0] if len(relays) == 1 else self._chance.choice(relays)
 
     def _machine(self, home: str | None) -> DeviceMachine:
         """Some device; around an emergency the panel or a bell of the household."""
@@ -144,16 +154,16 @@ class Faults:
         self.village.broker.drop(machine.name)
 
     def relay_drop(self, _machine: DeviceMachine) -> None:
-        """The relay's connection is reset."""
-        self.village.broker.drop(RELAY)
+        """A relay's connection is reset."""
+        self.village.broker.drop(self._relay().name)
 
     def device_cut(self, machine: DeviceMachine) -> None:
         """The line of a device is cut for a second to an hour."""
         self._cut(machine.name, self._span_ms(1_000, HOUR_MS))
 
     def relay_cut(self, _machine: DeviceMachine) -> None:
-        """The relay's line is cut for a second to ten minutes."""
-        self._cut(RELAY, self._span_ms(1_000, 600_000))
+        """A relay's line is cut for a second to ten minutes."""
+        self._cut(self._relay().name, self._span_ms(1_000, 600_000))
 
     def _cut(self, client: str, length_ms: int) -> None:
         self._cuts.append(client)
@@ -184,7 +194,7 @@ class Faults:
         device = chance.choice((machine.name, machine.name, "no-such-device"))
         channel = chance.choice((Channel.EVENT, Channel.REPORTED, Channel.ONLINE, Channel.DESIRED))
         self.village.broker.inject(
-            topics.of(COMMUNITY, device, channel),
+            topics.of(machine.community, device, channel),
             chance.choice((b"", b"{", b"null", b'{"rev": -1}', b'{"id": 1, "type": "party"}', b"\xff" * 9_000)),
             retain=channel is not Channel.EVENT,
         )
@@ -233,8 +243,8 @@ class Faults:
     # --- the relay --------------------------------------------------------------------------------------------------
 
     def relay_death(self, _machine: DeviceMachine) -> None:
-        """The relay's process dies, mostly in the middle of a turn."""
-        relay = self.village.relay
+        """A relay's process dies, mostly in the middle of a turn."""
+        relay = self._relay()
         if relay.runtime is None:
             return
         if self._chance.random() < 0.2:
@@ -244,7 +254,7 @@ class Faults:
 
     def relay_reboot(self, _machine: DeviceMachine) -> None:
         """The relay's machine restarts: its own clock begins anew, its wall clock goes on."""
-        relay = self.village.relay
+        relay = self._relay()
         serving_ms = self._schedule.now_ms - (relay.serving_since_ms or self._schedule.now_ms)
         # A clock set and not noticed before the boot ends cannot be told from a long stop.
         if serving_ms > 5_000 and self._schedule.now_ms - self._stepped_ms > 5_000:
@@ -262,9 +272,38 @@ class Faults:
         self._stepped_ms = self._schedule.now_ms
         relay.step_wall(delta_ms)
 
+    def relay_stop(self, _machine: DeviceMachine) -> None:
+        """A relay's process is stopped (SIGSTOP) for a second to two minutes, mostly in the middle of a turn."""
+        relay = self._relay()
+        if relay.runtime is not None and not relay.stopped:
+            length_ms = self._span_ms(1_000, 120_000)
+            relay.fuse.light(self._chance.randint(0, 10), lambda: relay.stop(length_ms))
+
+    def relay_cut_from_database(self, _machine: DeviceMachine) -> None:
+        """A relay cannot reach the database, or not write to it, for a second to two minutes."""
+        relay = self._relay()
+        if relay.store.works:
+            read_only = self._chance.random() < 0.4
+            relay.cut_off(away=not read_only, read_only=read_only)
+            self._later(self._span_ms(1_000, 120_000), relay.cut_off)
+
+    def relay_commit_in_doubt(self, _machine: DeviceMachine) -> None:
+        """A few commits are written, and the relay does not hear so."""
+        self._relay().store.lose_answers += self._chance.randint(1, 3)
+
+    def relay_slow_commits(self, _machine: DeviceMachine) -> None:
+        """The database takes its time for every commit, up to a minute long: a worn card, a lock, a network."""
+        store = self._relay().store
+        store.slow_ms = self._span_ms(20, 10_000)
+
+        def fast() -> None:
+            store.slow_ms = 0
+
+        self._later(self._span_ms(1_000, 60_000), fast)
+
     def relay_database(self, _machine: DeviceMachine) -> None:
         """The database refuses a few commits or reads."""
-        store = self.village.relay.store
+        store = self._relay().store
         if self._chance.random() < 0.7:
             store.fail_commits += self._chance.randint(1, 6)
         else:
@@ -273,10 +312,11 @@ class Faults:
     def hooks(self, _machine: DeviceMachine) -> None:
         """Hooks cannot be told for up to twenty minutes."""
         refused = NoticeDelivered("", ok=False, retryable=self._chance.random() < 0.7, detail="HTTP 503")
-        self.village.relay.hooks_refuse = lambda: refused
+        relay = self._relay()
+        relay.hooks_refuse = lambda: refused
 
         def works() -> None:
-            self.village.relay.hooks_refuse = lambda: None
+            relay.hooks_refuse = lambda: None
 
         self._later(self._span_ms(5_000, 1_200_000), works)
 
@@ -284,7 +324,7 @@ class Faults:
         """The office edits the register."""
         village = self.village
         village.register = edited(village.register, self._chance)
-        village.relay.store.replace_register(village.register)
+        village.store.replace_register(village.register)
 
 
 _KINDS: dict[str, Callable[[Faults, DeviceMachine], None]] = {
@@ -306,6 +346,10 @@ _KINDS: dict[str, Callable[[Faults, DeviceMachine], None]] = {
         "relay_reboot",
         "relay_clock",
         "relay_database",
+        "relay_stop",
+        "relay_cut_from_database",
+        "relay_commit_in_doubt",
+        "relay_slow_commits",
         "hooks",
         "register_edit",
     )

@@ -1,22 +1,25 @@
-"""A seeded network with a broker in it: the ``doorbell.link.Link`` of every device and of the relay.
+"""A seeded network with a broker in it, between the links (``sim.link``) of every device and relay.
 
-The broker keeps retained messages, publishes last wills, and keeps one persistent session, the relay's, whose messages
+The broker keeps retained messages, publishes last wills, and keeps a persistent session for each relay, whose messages
 come again until they are acknowledged. A connection that ends takes with it what was on its way. Half-open
 connections, takeovers, losses, repeats and late messages are the ordinary case here: the contract trusts no pipe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import TYPE_CHECKING
 
-from doorbell.link import Delivery, LinkDown, LinkEvent, LinkUp
+from doorbell.link import Delivery, LinkEvent, LinkUp
 from doorbell.wire import Presence
-from sim.schedule import Fuse, Schedule, Trail
+from sim.schedule import Schedule, Trail
+
+if TYPE_CHECKING:
+    from sim.link import SimLink
 
 RELAY = "relay"
-MAX_BACKOFF_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Connection:
 class SimBroker:
     """The broker and all lines to it."""
 
-    def __init__(self, schedule: Schedule, chance: Random, trail: Trail) -> None:
+    def __init__(self, schedule: Schedule, chance: Random, trail: Trail, relays: Sequence[str] = (RELAY,)) -> None:
         self.schedule = schedule
         self.chance = chance
         self.weather = FAIR
@@ -65,8 +68,11 @@ class SimBroker:
         self._saved: dict[str, bytes] = {}
         self._open: dict[str, Connection] = {}
         self._cuts: dict[str, int] = {}
-        self._session: dict[int, tuple[str, bytes, bool]] = {}
-        """The relay's persistent session: what it has not acknowledged, by message id."""
+        self._relays = tuple(relays)
+        self._overheard = self._relays if len(self._relays) > 1 else ()
+        """Who also hears what devices are told: relays beside others."""
+        self._sessions: dict[str, dict[int, tuple[str, bytes, bool]]] = {relay: {} for relay in relays}
+        """The relays' persistent sessions: what each has not acknowledged, by message id."""
         self._mids = 0
 
     # --- faults -----------------------------------------------------------------------------------------------------
@@ -83,7 +89,8 @@ class SimBroker:
             connection.broker_open = False
             self._client_loses(connection, 0, "the broker ended")
         if session == "lost":
-            self._session.clear()
+            for unacknowledged in self._sessions.values():
+                unacknowledged.clear()
         if retained == "lost":
             self.retained.clear()
         elif retained == "saved":
@@ -163,11 +170,10 @@ class SimBroker:
         if link.presence_topic is not None:
             self._arrived(connection, link.presence_topic, Presence.ONLINE.value.encode(), True)
         self._down(connection, LinkUp(connection.generation), ordered=True)
-        if client == RELAY:
-            for mid, (topic, payload, retained) in list(self._session.items()):
-                self._deliver(connection, topic, payload, mid=mid, retained=retained)
+        for mid, (topic, payload, retained) in list(self._sessions.get(client, {}).items()):
+            self._deliver(connection, topic, payload, mid=mid, retained=retained)
         for topic in sorted(self.retained):
-            if _reader(topic) == client:
+            if client in self._readers(topic):
                 self._send(client, topic, self.retained[topic], retained=True)
         return connection
 
@@ -190,6 +196,13 @@ class SimBroker:
         if connection.client_open:
             connection.client_open = False
             self.schedule.after(wait_ms, connection.link.lost, connection, reason)
+
+    def unanswered(self, client: str) -> None:
+        """A process that was stopped has answered no ping for too long: the broker takes it for gone."""
+        connection = self._open.get(client)
+        if connection is not None:
+            self._broker_loses(connection)
+            self.schedule.after(self.chance.randint(0, 300), self._client_loses, connection, 0, "keepalive")
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
@@ -224,17 +237,18 @@ class SimBroker:
 
     def _acknowledged(self, connection: Connection, mid: int) -> None:
         if connection.broker_open and self.running:
-            self._session.pop(mid, None)
+            self._sessions[connection.link.client].pop(mid, None)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         if retain:
             self.retained[topic] = payload
-        self._send(_reader(topic), topic, payload, retained=False)
+        for client in self._readers(topic):
+            self._send(client, topic, payload, retained=False)
 
     def _send(self, client: str, topic: str, payload: bytes, *, retained: bool) -> None:
         self._mids += 1
-        if client == RELAY:
-            self._session[self._mids] = (topic, payload, retained)
+        if client in self._sessions and topic.count("/") > 2 and not topic.endswith("/desired"):
+            self._sessions[client][self._mids] = (topic, payload, retained)
         connection = self._open.get(client)
         if connection is not None:
             self._deliver(connection, topic, payload, mid=self._mids, retained=retained)
@@ -263,6 +277,20 @@ class SimBroker:
         if connection.client_open:
             connection.link.arrived(connection, event)
 
+    def _readers(self, topic: str) -> tuple[str, ...]:
+        """Who is subscribed to a topic: a device to its ``desired`` and to what peers say to it, a relay to its own
+        words (an ``Echo``), all relays to the rest."""
+        parts = topic.split("/")
+        if parts[-1] == "desired":
+            return (parts[-2], *self._overheard)
+        if parts[-2] == "peer" or parts[-1] in self._sessions:
+            return (parts[-1],)
+        return self._relays
+
+    def keeps_session(self, client: str) -> bool:
+        """Whether what this client has not acknowledged comes again."""
+        return client in self._sessions
+
     def _delay_ms(self) -> int:
         weather = self.weather
         if weather.slow and self.chance.random() < weather.slow:
@@ -273,122 +301,3 @@ class SimBroker:
 
     def _overtakes(self) -> bool:
         return self.weather.overtake > 0 and self.chance.random() < self.weather.overtake
-
-
-def _reader(topic: str) -> str:
-    """Who is subscribed to a topic: a device to its ``desired`` and to what peers say to it, the relay to the rest."""
-    parts = topic.split("/")
-    if parts[-1] == "desired":
-        return parts[-2]
-    return parts[-1] if parts[-2] == "peer" else RELAY
-
-
-class SimLink:
-    """The link of one process, from its start to its death."""
-
-    def __init__(
-        self,
-        broker: SimBroker,
-        client: str,
-        *,
-        sink: Callable[[LinkEvent], None],
-        fuse: Fuse,
-        presence_topic: str | None,
-        on_publish: Callable[[str, bytes], None],
-    ) -> None:
-        self.client = client
-        self.presence_topic = presence_topic
-        self.up_at_ms = 0
-        self.unacked: set[int] = set()
-        """Message ids handed over on this connection and not acknowledged yet."""
-        self._broker = broker
-        self._sink = sink
-        self._fuse = fuse
-        self._on_publish = on_publish
-        self._connection: Connection | None = None
-        self._newest: Connection | None = None
-        self._generation = 0
-        self._failures = 0
-        self._dead = False
-
-    def start(self) -> None:
-        """Begin to connect."""
-        self._broker.schedule.after(self._broker.chance.randint(1, 50), self._try)
-
-    def die(self, broker_notices_ms: int) -> None:
-        """The process is gone; nothing of it is heard any more."""
-        self._dead = True
-        if self._newest is not None:
-            self._broker.client_gone(self._newest, broker_notices_ms)
-        self._connection = None
-
-    def new_connection(self) -> Connection:
-        """The next connection, which is up once its ``LinkUp`` arrives."""
-        self._generation += 1
-        self._newest = Connection(self, self._generation)
-        return self._newest
-
-    @property
-    def connected(self) -> bool:
-        """Whether this side holds a connection open."""
-        return self._connection is not None and self._connection.client_open
-
-    # --- doorbell.link.Link -----------------------------------------------------------------------------------------
-
-    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
-        """Hand a message to the connection."""
-        self._fuse.burn()
-        connection = self._connection
-        if connection is None or not connection.client_open or qos != 1:
-            return False
-        self._on_publish(topic, payload)
-        self._broker.send_up(connection, topic, payload, retain=retain)
-        return True
-
-    def ack(self, delivery: Delivery) -> None:
-        """Tell the broker that a delivery is dealt with."""
-        self._fuse.burn()
-        connection = self._connection
-        if connection is None or delivery.generation != connection.generation:
-            return
-        self.unacked.discard(delivery.mid)
-        if self.client == RELAY:
-            self._broker.acknowledge(connection, delivery.mid)
-
-    # --- what the broker calls --------------------------------------------------------------------------------------
-
-    def arrived(self, connection: Connection, event: LinkEvent) -> None:
-        """Something came on an open connection; nothing does before its ``LinkUp``."""
-        if self._dead:
-            return
-        if isinstance(event, LinkUp):
-            self._connection = connection
-            self._failures = 0
-            self.unacked.clear()
-        if isinstance(event, Delivery):
-            self.unacked.add(event.mid)
-        self._sink(event)
-
-    def lost(self, connection: Connection, reason: str) -> None:
-        """The connection has ended for this side."""
-        if self._dead:
-            return
-        if self._connection is connection:
-            self._connection = None
-        self._sink(LinkDown(reason))
-        self._retry()
-
-    def _retry(self) -> None:
-        self._failures += 1
-        most_ms = min(MAX_BACKOFF_MS, 1_000 << min(self._failures, 6))
-        self._broker.schedule.after(self._broker.chance.randint(500, most_ms), self._try)
-
-    def _try(self) -> None:
-        if self._dead:
-            return
-        if self._broker.reachable(self.client):
-            self._broker.accept(self)
-        else:
-            if self._failures == 0:
-                self._sink(LinkDown("refused"))
-            self._retry()

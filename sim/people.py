@@ -17,6 +17,7 @@ from sim.device_machine import DeviceMachine
 from sim.village import Village
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 SAFE_HOLD_MS = 3_300
 LOOKS_AGAIN_MS = 60_000
 """After this a helper looks at the bell once more: has what was said been heard?"""
@@ -35,9 +36,33 @@ class Habits:
     presses_at_nothing: int = 3
     alarms: int = 9
     """Emergencies of the day."""
+    impatient: int = 0
+    """Emergencies, beside those that are so anyway, in which somebody presses again and again."""
+    impatience: int = 4
+    """How often at the most."""
+    slowness: int = 60
+    """How many times longer the slowest answer takes than the quickest."""
 
 
 PERFECT = Habits(100, 0, 0, 100, 100, 100, 0, 0)
+
+
+def draw_habits(chance: Random, alarms: int) -> Habits:
+    """People of one village: quick or slow to answer, orderly or not, patient or not."""
+    answers = chance.randint(25, 90)
+    return Habits(
+        answers=answers,
+        declines=chance.randint(0, min(30, 100 - answers)),
+        hands_back=chance.randint(0, 20),
+        arrives=chance.randint(60, 100),
+        says_arrived=chance.randint(30, 100),
+        says_done=chance.randint(50, 100),
+        presses_at_nothing=chance.randint(0, 6),
+        alarms=alarms,
+        impatient=50,
+        impatience=12,
+        slowness=chance.choice((6, 20, 60)),
+    )
 
 
 class People:
@@ -66,9 +91,21 @@ class People:
                 self._schedule.at(
                     begin_ms + chance.randint(6, 10) * HOUR_MS + chance.randint(0, HOUR_MS), self._ok, home
                 )
+        return self._plan_emergencies(begin_ms + HOUR_MS // 2, begin_ms + 23 * HOUR_MS)
+
+    def plan_hours(self, length_ms: int) -> list[tuple[int, str]]:
+        """The same for some hours from now on, in which everything happens that else happens in a day."""
+        begin_ms, chance = self._schedule.now_ms, self._chance
+        for home in sorted(self.village.register.households):
+            if chance.random() < 0.85:
+                self._schedule.at(begin_ms + chance.randint(0, length_ms), self._ok, home)
+        return self._plan_emergencies(begin_ms + length_ms // 50, begin_ms + length_ms * 24 // 25)
+
+    def _plan_emergencies(self, first_ms: int, last_ms: int) -> list[tuple[int, str]]:
+        chance, homes = self._chance, sorted(self.village.register.households)
         emergencies = []
         for _ in range(self.habits.alarms):
-            at_ms, home = begin_ms + chance.randint(HOUR_MS // 2, 23 * HOUR_MS), chance.choice(homes)
+            at_ms, home = chance.randint(first_ms, last_ms), chance.choice(homes)
             emergencies.append((at_ms, home))
             self._emergency(at_ms, home)
         return emergencies
@@ -76,9 +113,12 @@ class People:
     def _emergency(self, at_ms: int, home: str) -> None:
         chance, at = self._chance, self._schedule.at
         at(at_ms, self._help, home)
-        match chance.randint(0, 9):
+        kind = chance.randint(0, 9)
+        if self.habits.impatient and chance.randint(0, 99) < self.habits.impatient:
+            kind = 0
+        match kind:
             case 0 | 1:  # again and again, without patience
-                for gap_ms in chance.sample(range(2_000, 90_000), chance.randint(1, 4)):
+                for gap_ms in chance.sample(range(2_000, 90_000), chance.randint(1, self.habits.impatience)):
                     at(at_ms + gap_ms, self._help, home)
             case 2:  # three times quickly
                 at(at_ms + chance.randint(1_000, 15_000), self._help, home)
@@ -145,7 +185,9 @@ class People:
             return
         self._thinking.add(machine.name)
         chance, habits = self._chance, self.habits
-        patience_ms = chance.randint(2_000, 25_000) if habits is PERFECT else int(2_000 * 60 ** chance.random())
+        patience_ms = (
+            chance.randint(2_000, 25_000) if habits is PERFECT else int(2_000 * habits.slowness ** chance.random())
+        )
         luck = chance.randint(0, 99)
         if luck < habits.answers:
             self._schedule.after(patience_ms, self._answer, machine, ButtonName.ANSWER)

@@ -7,6 +7,7 @@ has a deadline, and each is kept, whatever the wall clock does.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,15 +16,19 @@ from relay.core.alarm import Alarm, AlarmStage, NoteType
 from relay.core.desired import payload_of
 from relay.core.life import APPLIED
 from relay.core.register import Register
+from relay.core.timing import FRESH
 from relay.ports import Batch, EventRow, TwinRow
 from relay.runtime import BACKLOG_MS
 from sim.device_machine import VILLAGE_START
+from sim.lease_checks import FAILOVER_MS, LeaseChecks
 from sim.relay_machine import RelayMachine
 from sim.schedule import Schedule, Violation
 from sim.truth import Shown, Truth
 
 LATE_MS = 1_000
 """A deadline may be missed by this much of the time in which the relay runs with a working database."""
+LOOK_AGAIN_MS = 10_000
+"""While no relay serves a deadline is looked at so often."""
 DOUBT_MS = 15_000
 """Two clocks may disagree by this much on when something happened: what the relay believes, and time on the way."""
 _MS = timedelta(milliseconds=1)
@@ -37,6 +42,7 @@ class RelayChecks:
         self._truth = truth
         self._register = register
         """As it was at first: devices and people's names do not change in a village's day."""
+        self._leases: LeaseChecks | None = None
         self._raised: set[str] = set()
         self._counted: dict[str, str] = {}
         self._due_ms: dict[str, int] = {}
@@ -47,24 +53,35 @@ class RelayChecks:
         self._open_by_id: dict[str, Alarm] = {}
         self._pressed_ms: dict[str, int] = {}
         """When the newest press of an alarm really was."""
+        self._waited: set[str] = set()
+        """Events, and alarms with presses, whose copy was longer on its way than the relay takes a live line for."""
         self._pressed_seq: dict[tuple[str, str], int] = {}
         """The newest press of an alarm by the count of each panel."""
         self._accepts: dict[str, set[str]] = {}
         """Bells whose accept was committed and applied, by alarm."""
         self._newest_rev: dict[str, int] = {}
 
+    def watch_leases(self, machines: Sequence[RelayMachine]) -> None:
+        """There are several relays."""
+        self._leases = LeaseChecks(machines, self._register)
+
     def relay_committed(self, machine: RelayMachine, batch: Batch) -> None:
         """A batch is in the database: everything in it must follow from what really happened."""
+        if self._leases is not None:
+            self._leases.committed(machine, batch)
         for event in batch.events:
             self._check_event(event)
+            self._note_wait(machine, event)
         self._check_presses(batch)
         if self._schedule.now_ms - machine.link_up_ms > BACKLOG_MS + LATE_MS:
             self._check_times(batch)
-        for event in (*batch.events, *(machine.store.events[id_] for id_ in batch.verdicts)):
+        for event in (*batch.events, *(machine.store.data.events[id_] for id_ in batch.verdicts)):
             if event.type == EventType.ACCEPT and event.verdict == APPLIED and event.alarm is not None:
                 self._accepts.setdefault(event.alarm, set()).add(event.device)
         for alarm in sorted(batch.alarms.values(), key=lambda alarm: alarm.is_open):
             self._check_alarm(machine, alarm)
+        if self._leases is not None:
+            self._leases.begun(batch)
         for row in batch.twins.values():
             self._check_twin(machine, row)
 
@@ -73,6 +90,15 @@ class RelayChecks:
             raise Violation(f"the relay committed event {event.id} of {event.device}, which never happened there")
         if event.type == EventType.HELP and event.alarm is None:
             raise Violation(f"press {event.id} was committed to no alarm ({event.verdict})")
+
+    def _note_wait(self, machine: RelayMachine, event: EventRow) -> None:
+        """A line that was cut and came back unnoticed gives out what waited in it. Between clocks that may be wrong
+        the relay can only take such an event for as old as it said when it was sent."""
+        waited_ms = machine.decided_ms - self._truth.born_ms.get(event.id, 0) - json.loads(event.body)["age_ms"]
+        if waited_ms > FRESH / _MS:
+            self._waited.add(event.id)
+            if event.type == EventType.HELP and event.alarm is not None:
+                self._waited.add(event.alarm)
 
     def _check_presses(self, batch: Batch) -> None:
         """A press is answered by ringing or by somebody who is coming; and no ``ok`` from before it takes it back."""
@@ -106,6 +132,8 @@ class RelayChecks:
         for event in batch.events:
             born_ms, pressed_ms = self._truth.born_ms.get(event.id), self._pressed_ms.get(event.alarm or "")
             if event.verdict != "older_than_press" or born_ms is None or pressed_ms is None:
+                continue
+            if not self._waited.isdisjoint((event.id, event.alarm)):
                 continue
             if born_ms - pressed_ms > DOUBT_MS:
                 raise Violation(f"{event.type} {event.id}, {born_ms - pressed_ms} ms after the press, is held older")
@@ -169,9 +197,11 @@ class RelayChecks:
     def _look_at_deadline(self, machine: RelayMachine, alarm_id: str, due_ms: int) -> None:
         if self._due_ms.get(alarm_id) != due_ms:
             return
-        now_ms, since_ms = self._schedule.now_ms, machine.serving_since_ms
-        if since_ms is None or now_ms - max(due_ms, since_ms) <= LATE_MS:
-            again_ms = now_ms + 500 if since_ms is None else max(due_ms, since_ms) + LATE_MS + 1
+        now_ms, since_ms, late_ms = self._schedule.now_ms, machine.serving_since_ms, LATE_MS
+        if self._leases is not None:
+            since_ms, late_ms = self._leases.served_since_ms(), LATE_MS + FAILOVER_MS
+        if since_ms is None or now_ms - max(due_ms, since_ms) <= late_ms:
+            again_ms = now_ms + LOOK_AGAIN_MS if since_ms is None else max(due_ms, since_ms) + late_ms + 1
             self._schedule.at(again_ms, self._look_at_deadline, machine, alarm_id, due_ms)
             return
         raise Violation(f"alarm {alarm_id} was due at {due_ms} ms and nothing has happened by {now_ms} ms")
@@ -189,7 +219,7 @@ class RelayChecks:
         if shown is not None:
             self._truth.told[row.device].add(shown[0])
         for receipt in row.stored:
-            if receipt not in machine.store.events:
+            if receipt not in machine.store.data.events:
                 raise Violation(f"{row.device} gets a receipt for {receipt}, which is not committed")
         household = self._register.devices[row.device].household
         if household is not None and shown != self._may_show(household):
@@ -212,6 +242,10 @@ class RelayChecks:
 
     def relay_published(self, machine: RelayMachine, device: str, payload: bytes) -> None:
         """Nothing leaves the relay but what its database holds at this moment."""
-        row = machine.store.twins.get(device)
+        if machine.looked_ms < self._schedule.now_ms:
+            return  # stopped after its last look at the clock: what it says now the holder says over
+        if self._leases is not None:
+            self._leases.published(machine, device, self._schedule.now_ms)
+        row = machine.store.data.twins.get(device)
         if row is None or payload != payload_of(row.rev, row.stored, row.content):
             raise Violation(f"{device} is told {payload!r}, the database has {row}")

@@ -27,6 +27,8 @@ class Schedule:
     def __init__(self) -> None:
         self.now_ms = 0
         self.happened = 0
+        self._moved = 0
+        """How much had happened when time last moved."""
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._asked = 0
 
@@ -40,15 +42,15 @@ class Schedule:
         self.at(self.now_ms + wait_ms, action, *args)
 
     def run_until(self, end_ms: int) -> None:
-        """Let everything happen that is due up to and including ``end_ms``."""
+        """Let everything happen that is due up to and including ``end_ms``. What happens may call this in its turn: a
+        program that waits in the middle of something, while all others go on."""
         heap = self._heap
-        moved = self.happened
         while heap and heap[0][0] <= end_ms:
             at_ms, _, action, args = heapq.heappop(heap)
             self.happened += 1
-            if at_ms != self.now_ms:
-                self.now_ms, moved = at_ms, self.happened
-            elif self.happened - moved > MOST_AT_ONCE:
+            if at_ms > self.now_ms:
+                self.now_ms, self._moved = at_ms, self.happened
+            elif self.happened - self._moved > MOST_AT_ONCE:
                 raise Violation(f"time stands still at {at_ms} ms: something wakes itself for ever")
             action(*args)
         self.now_ms = max(self.now_ms, end_ms)
@@ -87,14 +89,15 @@ def _short(fact: Any) -> str:
 
 
 class Fuse:
-    """Decides at which of its calls to the outside a process dies. Not lit: never."""
+    """Decides at which of its calls to the outside a process dies, or what else happens to it. Not lit: never."""
 
     def __init__(self) -> None:
         self.left: int | None = None
+        self._then: Callable[[], None] | None = None
 
-    def light(self, calls: int) -> None:
-        """Die at the call after so many more."""
-        self.left = calls
+    def light(self, calls: int, then: Callable[[], None] | None = None) -> None:
+        """Die at the call after so many more, or let ``then`` happen in the middle of it."""
+        self.left, self._then = calls, then
 
     def burn(self) -> None:
         """One call to the outside, or one half of it."""
@@ -103,4 +106,6 @@ class Fuse:
         self.left -= 1
         if self.left < 0:
             self.left = None
-            raise ProcessDied
+            if self._then is None:
+                raise ProcessDied
+            self._then()

@@ -23,7 +23,7 @@ from relay.core.alarm import Alarm, AlarmStage
 from relay.core.policy import OnMistake, Policy
 from relay.core.register import Community, Device, DeviceRole, Group, Hook, Household, Person, Register
 from sim.device_machine import DeviceMachine
-from sim.network import MAX_BACKOFF_MS
+from sim.link import MAX_BACKOFF_MS
 from sim.people import SAFE_HOLD_MS
 from sim.schedule import Violation
 from sim.village import Village
@@ -159,7 +159,7 @@ class Story:
             households={**register.households, household: home},
             policies={**register.policies, policy.id: policy},
         )
-        self.village.relay.store.replace_register(self.village.register)
+        self.village.store.replace_register(self.village.register)
         self._run(2_000)
 
     # --- what must be seen ------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ class Story:
 
     def alarm(self, household: str, kind: AlarmKind = AlarmKind.HELP) -> Alarm:
         """The household's newest alarm of a kind, open or closed, as the database has it."""
-        alarms = self.village.relay.store.alarms(open_only=False, limit=1000)
+        alarms = self.village.store.alarms(open_only=False, limit=1000)
         return next(alarm for alarm in alarms if (alarm.household, alarm.kind) == (household, kind))
 
     def expect_alarms(self, count: int) -> None:
@@ -221,7 +221,7 @@ class Story:
     def end(self) -> None:
         """The story is over: nothing is left unseen, nobody calls in vain, every outbox is empty."""
         self._require_nothing_unseen()
-        for alarm in self.village.relay.store.alarms():
+        for alarm in self.village.store.alarms():
             self._must(alarm.stage is not AlarmStage.RINGING, f"the story ends, and alarm {alarm.id} still rings")
         for machine in self.village.devices.values():
             self._must(not machine.disk.rows, f"{machine.name} still has {machine.disk.rows}")

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import gc
-import json
 import multiprocessing
-import time
+import threading
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
 
 from sim.ending import end_day
 from sim.faults import Faults, draw_trouble
-from sim.people import HOUR_MS, Habits, People
+from sim.people import DAY_MS, HOUR_MS, Habits, People, draw_habits
 from sim.schedule import TRAIL_LENGTH, Violation
 from sim.village import Village
 from sim.world import build_register
 
 POLL_MS = 600_000
 """The office of a village edits its register a few times a day; asking every second would be most of the work."""
+AHEAD = 6
+"""Seeds under way for each process: one takes twenty times as long as another, and results come in order."""
+SEEDS_OF_PROCESS = 200
+"""After so many a process is replaced: whatever has piled up in it goes with it."""
 REPORT_INTERVAL_S = 7_200
 """The heartbeat of a village's devices; births, wills and what changes are reported at once as everywhere."""
+
+
+SEVERAL, SEVERAL_OF_BUSY = 0.1, 0.2
+"""How many seeds have several relays: each beats every second, so an hour of them costs what a day costs of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class StormPlan:
 
     households: int = 20
     days: int = 1
+    busy: bool = False
+    """Far more presses in far less time, under as many faults for each; the households are drawn then."""
     trail: int = TRAIL_LENGTH
     """So many of the newest steps are shown of a seed that fails."""
 
@@ -50,10 +59,11 @@ class StormResult:
 def run_seed(seed: int, plan: StormPlan) -> StormResult:
     """One seed from its first morning to its rest. Any exception is a failure; the same seed does the same again."""
     name = f"storm-{seed}"
-    village = build_village(name, plan)
+    scene = draw_scene(name, plan)
+    village = build_village(name, plan, scene)
     counts = village.counts
     try:
-        live_through(village, plan)
+        live_through(village, plan, scene)
     except Violation as violation:
         return StormResult(seed, str(violation), tuple(village.trail.lines()), counts)
     except Exception as error:  # noqa: BLE001 - a bug anywhere is this seed's result, and the other seeds go on
@@ -62,23 +72,55 @@ def run_seed(seed: int, plan: StormPlan) -> StormResult:
     return StormResult(seed, None, (), counts)
 
 
-def build_village(name: str, plan: StormPlan) -> Village:
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What one seed is about, drawn from it. ``hours``: None for days as people have them."""
+
+    households: int
+    communities: int
+    relays: int
+    hours: int | None
+    habits: Habits
+
+
+def draw_scene(name: str, plan: StormPlan) -> Scene:
+    """Quiet days with one relay, and here and there some busy hours with several; a busy plan has busy hours alone."""
+    chance = Village.stream(name, "scene")
+    several = chance.random() < (SEVERAL_OF_BUSY if plan.busy else SEVERAL)
+    if several:
+        relays, hours = chance.choice((2, 2, 3)), chance.randint(1, 3)
+        habits = draw_habits(chance, alarms=20 * hours)
+        return Scene(chance.randint(2, 6), 2, relays, hours, habits)
+    if plan.busy:
+        households = chance.randint(3, 10)
+        return Scene(households, 1, 1, 24, draw_habits(chance, alarms=20 * households))
+    return Scene(plan.households, 1, 1, None, Habits(alarms=max(2, plan.households * 9 // 20)))
+
+
+def build_village(name: str, plan: StormPlan, scene: Scene) -> Village:
     """A village before its first morning."""
-    world = build_register(Village.stream(name, "world"), plan.households)
-    return Village(world, name, poll_ms=POLL_MS, report_interval_s=REPORT_INTERVAL_S, trail=plan.trail)
+    world = build_register(Village.stream(name, "world"), scene.households, scene.communities)
+    return Village(
+        world, name, poll_ms=POLL_MS, report_interval_s=REPORT_INTERVAL_S, trail=plan.trail, relays=scene.relays
+    )
 
 
-def live_through(village: Village, plan: StormPlan) -> None:
+def live_through(village: Village, plan: StormPlan, scene: Scene) -> None:
     """People, trouble, the days, and their end. Raises whatever goes wrong."""
-    chance = village.chance("trouble")
-    people = People(village, Habits(alarms=max(2, plan.households * 9 // 20)))
-    faults = Faults(village, draw_trouble(chance))
+    people = People(village, scene.habits)
+    faults = Faults(village, draw_trouble(village.chance("trouble"), several=scene.relays > 1))
     village.start()
-    for day in range(plan.days):
-        faults.plan_day(day, people.plan_day(day))
-        village.schedule.run_until((day + 1) * 24 * HOUR_MS)
+    if scene.hours is None:
+        for day in range(plan.days):
+            faults.plan(day * DAY_MS, DAY_MS, people.plan_day(day))
+            village.schedule.run_until((day + 1) * DAY_MS)
+    else:
+        length_ms = scene.hours * HOUR_MS
+        faults.plan(0, length_ms, people.plan_hours(length_ms))
+        village.schedule.run_until(length_ms)
     end_day(village, people, faults)
     village.counts["steps"] = village.schedule.happened
+    village.counts["several"] = scene.relays > 1
 
 
 def prepare_process() -> None:
@@ -93,15 +135,33 @@ def prepare_process() -> None:
     )
 
 
-def run_storm(seeds: range, plan: StormPlan, jobs: int) -> Iterator[StormResult]:
-    """The results of many seeds, as they come."""
+def run_storm(seeds: Iterable[int], plan: StormPlan, jobs: int) -> Iterator[StormResult]:
+    """The results of many seeds, in their order; ``seeds`` may be endless, and whoever has enough stops asking."""
     if jobs <= 1:
         prepare_process()
         for seed in seeds:
             yield run_seed(seed, plan)
         return
-    with multiprocessing.get_context("fork").Pool(jobs, initializer=prepare_process) as pool:
-        yield from pool.imap_unordered(_Runner(plan), seeds, chunksize=4)
+    ahead = threading.Semaphore(jobs * AHEAD)
+    enough = threading.Event()
+
+    def gated() -> Iterator[int]:
+        """The pool would take all at once: not more than a few are under way for each process."""
+        for seed in seeds:
+            ahead.acquire()
+            if enough.is_set():
+                return
+            yield seed
+
+    context = multiprocessing.get_context("fork")
+    with context.Pool(jobs, initializer=prepare_process, maxtasksperchild=SEEDS_OF_PROCESS) as pool:
+        try:
+            for result in pool.imap(_Runner(plan), gated()):
+                ahead.release()
+                yield result
+        finally:
+            enough.set()
+            ahead.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,55 +170,3 @@ class _Runner:
 
     def __call__(self, seed: int) -> StormResult:
         return run_seed(seed, self.plan)
-
-
-def storm_command(seeds: range, plan: StormPlan, jobs: int, *, as_json: bool) -> int:
-    """``doorbell-sim storm``: run, print failures and progress, and a closing line. Returns the exit code."""
-    began_s = time.monotonic()
-    passed = failed = 0
-    counts: Counter[str] = Counter()
-    for result in run_storm(seeds, plan, jobs):
-        counts.update(result.counts)
-        if result.failure is None:
-            passed += 1
-        else:
-            failed += 1
-            _tell_failure(result, plan, as_json=as_json)
-        done = passed + failed
-        if not as_json and (done % 100 == 0 or done == len(seeds)):
-            rate = done / max(time.monotonic() - began_s, 0.001)
-            print(f"{done}/{len(seeds)} seeds, {failed} failed, {rate:.1f} seeds/s", flush=True)
-    took_s = time.monotonic() - began_s
-    if as_json:
-        summary = {
-            "passed": passed,
-            "failed": failed,
-            "seconds": round(took_s, 1),
-            "counts": dict(sorted(counts.items())),
-        }
-        print(json.dumps(summary), flush=True)
-    else:
-        print(_summary(counts))
-        print(f"{passed} passed, {failed} failed in {took_s:.0f} s", flush=True)
-    return 1 if failed else 0
-
-
-def _tell_failure(result: StormResult, plan: StormPlan, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"seed": result.seed, "failure": result.failure, "steps": result.steps}), flush=True)
-        return
-    print(f"seed {result.seed}: {result.failure}")
-    for step in result.steps:
-        print(f"    {step}")
-    standard = (plan.households, plan.days) == (20, 1)
-    options = "" if standard else f" --households {plan.households} --days {plan.days}"
-    print(f"  replay: doorbell-sim storm --seed {result.seed}{options}", flush=True)
-
-
-def _summary(counts: Counter[str]) -> str:
-    """That the storm did storm: presses, alarms, and trouble, summed over all seeds."""
-    faults = sum(number for name, number in counts.items() if name.startswith("fault."))
-    return (
-        f"{counts['finger.help']} presses for help, {counts['journal.raised']} alarms, "
-        f"{counts['journal.accepted']} accepted, {counts['journal.not_arrived']} rung again, {faults} faults"
-    )

@@ -18,10 +18,11 @@ from relay.core.register import DeviceRole, Hook, Register
 from relay.ports import Batch, NoticeRow
 from sim.device_checks import DeviceChecks
 from sim.device_machine import DeviceMachine
-from sim.network import SimBroker
+from sim.network import RELAY, SimBroker
 from sim.relay_checks import RelayChecks
 from sim.relay_machine import RelayMachine
 from sim.schedule import TRAIL_LENGTH, Schedule, Trail
+from sim.stores import MemoryStore
 from sim.truth import Truth
 
 MAX_SPOKEN = 50
@@ -53,7 +54,14 @@ class Village:
     """Everybody's machines, watched by the checks. ``ears`` are the people's."""
 
     def __init__(
-        self, register: Register, seed: str, *, poll_ms: int, report_interval_s: int, trail: int = TRAIL_LENGTH
+        self,
+        register: Register,
+        seed: str,
+        *,
+        poll_ms: int,
+        report_interval_s: int,
+        trail: int = TRAIL_LENGTH,
+        relays: int = 1,
     ) -> None:
         self.seed = seed
         self.register = register
@@ -62,7 +70,10 @@ class Village:
         self.truth = Truth()
         self.device_checks = DeviceChecks(self.schedule, self.truth)
         self.relay_checks = RelayChecks(self.schedule, self.truth, register)
-        self.broker = SimBroker(self.schedule, self.chance("network"), self.trail)
+        names = [RELAY] if relays == 1 else [f"{RELAY}-{number}" for number in range(1, relays + 1)]
+        self.broker = SimBroker(self.schedule, self.chance("network"), self.trail, names)
+        self.store = MemoryStore(register)
+        """The database of all relays."""
         self.ears: Ears = _Nobody()
         self.spoken: dict[str, deque[Words]] = {}
         """The newest sentences that each device has spoken, oldest first."""
@@ -71,15 +82,22 @@ class Village:
         self.told: list[tuple[str, NoticeRow]] = []
         """Hooks that were told, oldest first."""
         self.counts: Counter[str] = Counter()
-        self.relay = RelayMachine(
-            register,
-            schedule=self.schedule,
-            broker=self.broker,
-            chance=self.chance("relay"),
-            watcher=self,
-            trail=self.trail,
-            poll_ms=poll_ms,
-        )
+        self.relays = [
+            RelayMachine(
+                self.store,
+                name=name,
+                several=relays > 1,
+                schedule=self.schedule,
+                broker=self.broker,
+                chance=self.chance(name),
+                watcher=self,
+                trail=self.trail,
+                poll_ms=poll_ms,
+            )
+            for name in names
+        ]
+        if relays > 1:
+            self.relay_checks.watch_leases(self.relays)
         self.devices = {
             device.id: DeviceMachine(
                 device.id,
@@ -95,6 +113,11 @@ class Village:
             for device in sorted(register.devices.values(), key=lambda device: device.id)
         }
 
+    @property
+    def relay(self) -> RelayMachine:
+        """The relay, or the first of several."""
+        return self.relays[0]
+
     def chance(self, name: str) -> Random:
         """A stream of chance of its own for each part, so that one more throw here changes nothing there."""
         return self.stream(self.seed, name)
@@ -106,7 +129,8 @@ class Village:
 
     def start(self) -> None:
         """Switch everything on."""
-        self.relay.start()
+        for relay in self.relays:
+            relay.start()
         for machine in self.devices.values():
             machine.start()
 
@@ -127,7 +151,7 @@ class Village:
             self.trail.note(machine.name, "keeps", row.type.value, row.id, row.alarm or "")
         for one in forget:
             self.trail.note(machine.name, "forgets", one)
-        self.device_checks.outbox_committed(machine, keep, forget, self.relay.store.events)
+        self.device_checks.outbox_committed(machine, keep, forget, self.store.events)
 
     def outbox_refused(self, machine: DeviceMachine, keep: Sequence[OutboxRow]) -> None:
         """A device's failing disk did not take these."""
@@ -141,6 +165,10 @@ class Village:
         elif topic.endswith("/event"):
             self.device_checks.event_published(machine, payload)
         self.channels["peer" if "/peer/" in topic else topic.rpartition("/")[2]] += 1
+
+    def peer_heard(self, machine: DeviceMachine, payload: bytes) -> None:
+        """What another device says directly arrives."""
+        self.device_checks.peer_heard(machine, payload)
 
     def device_turned(self, machine: DeviceMachine) -> None:
         """A device's turn is done."""
@@ -162,13 +190,15 @@ class Village:
         """The relay's turn is in its database."""
         for line in batch.journal:
             self.counts[f"journal.{line.type}"] += 1
-            self.trail.note("relay", line.type, line.alarm or line.device or "", dict(line.data))
+            self.trail.note(machine.name, line.type, line.alarm or line.device or "", dict(line.data))
         self.relay_checks.relay_committed(machine, batch)
 
     def relay_published(self, machine: RelayMachine, topic: str, payload: bytes) -> None:
         """A desired state leaves the relay."""
         device = topic.split("/")[-2]
-        self.trail.note("relay", "publishes", device, payload)
+        if not topic.endswith("/desired"):
+            return  # a word to itself
+        self.trail.note(machine.name, "publishes", device, payload)
         self.relay_checks.relay_published(machine, device, payload)
 
     def hook_told(self, notice: NoticeRow, hook: Hook) -> None:

@@ -23,7 +23,7 @@ from relay import engine, runtime, telling
 from relay.core import desired, desk, life, timing
 from relay.core.alarm import Advance, AlarmStage
 from relay.turn import Turn
-from sim.relay_machine import RelayDisk
+from sim.relay_disk import RelayDisk
 from sim.storm import StormPlan, run_storm
 
 Patch = pytest.MonkeyPatch
@@ -206,7 +206,7 @@ def published_before_it_is_on_disk(patch: Patch) -> None:
 
 def open_alarms_are_forgotten_at_a_restart(patch: Patch) -> None:
     """Deadlines live in memory only, as elsewhere."""
-    patch.setattr(RelayDisk, "load", lambda self: replace(super(RelayDisk, self).load(), alarms={}))
+    patch.setattr(RelayDisk, "load", lambda self, some=None: replace(self.data.load(some), alarms={}))
 
 
 def any_wall_clock_is_believed(patch: Patch) -> None:

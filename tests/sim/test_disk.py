@@ -35,6 +35,9 @@ class Nobody:
     def device_published(self, machine: DeviceMachine, topic: str, payload: bytes) -> None:
         pass
 
+    def peer_heard(self, machine: DeviceMachine, payload: bytes) -> None:
+        pass
+
     def device_turned(self, machine: DeviceMachine) -> None:
         pass
 

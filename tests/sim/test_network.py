@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from doorbell.link import Delivery, LinkDown, LinkEvent, LinkUp
-from sim.network import MAX_BACKOFF_MS, RELAY, SimBroker, SimLink, Weather
+from sim.link import MAX_BACKOFF_MS, SimLink
+from sim.network import RELAY, SimBroker, Weather
 from sim.schedule import Fuse, ProcessDied, Schedule, Trail, Violation
 
 ONLINE, EVENT, DESIRED = (f"doorbell/v1/west-lake/bell-1/{channel}" for channel in ("online", "event", "desired"))

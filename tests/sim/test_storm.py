@@ -17,11 +17,12 @@ from tests.sim.sabotage import BREAKAGES, HARMLESS, forgotten_when_sent, publish
 SMALL = StormPlan(households=6)
 _DIGEST = """
 import hashlib, sys
-from sim.storm import StormPlan, build_village, live_through, prepare_process
+from sim.storm import StormPlan, build_village, draw_scene, live_through, prepare_process
 prepare_process()
 plan = StormPlan(households=6, trail=1_000_000)
-village = build_village("storm-3", plan)
-live_through(village, plan)
+scene = draw_scene("storm-3", plan)
+village = build_village("storm-3", plan, scene)
+live_through(village, plan, scene)
 print(village.trail.count, hashlib.sha256("\\n".join(village.trail.lines()).encode()).hexdigest())
 """
 

@@ -1,0 +1,170 @@
+"""``doorbell-sim storm``: runs seeds, tells failures and progress, keeps what is done, and closes with the totals."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+
+from doorbell.errors import SetupError
+from sim.storm import StormPlan, StormResult, run_storm
+
+TELL_EVERY_S = 30.0
+PRESSES = "finger.help"
+
+
+@dataclass(frozen=True, slots=True)
+class StormOrder:
+    """What is to be run: so many seeds from the first on, or as many as it takes for so many presses for help.
+
+    ``keep``: a file in which every seed's result is kept, so that the same order continues where it was ended.
+    """
+
+    first: int
+    seeds: int | None
+    presses: int | None = None
+    jobs: int = 1
+    keep: Path | None = None
+    as_json: bool = False
+
+
+@dataclass(slots=True)
+class _Totals:
+    passed: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    """Of all runs of this order, the earlier ones as well."""
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def done(self) -> int:
+        return self.passed + self.failed
+
+    def add(self, result: StormResult) -> None:
+        self.counts.update(result.counts)
+        if result.failure is None:
+            self.passed += 1
+        else:
+            self.failed += 1
+
+
+def storm_command(order: StormOrder, plan: StormPlan) -> int:
+    """Run, print failures and progress, and a closing line. Returns the exit code: 1 if any seed failed."""
+    totals = _Totals()
+    keeper = _Keeper(order, plan) if order.keep is not None else None
+    if keeper is not None:
+        keeper.read(totals)
+    first = order.first + totals.done
+    left = None if order.seeds is None else range(first, order.first + order.seeds)
+    began_s = told_s = time.monotonic()
+    before_s, begun = totals.seconds, totals.counts[PRESSES]
+    if not _enough(order, totals):
+        for result in run_storm(left if left is not None else count(first), plan, order.jobs):
+            totals.add(result)
+            now_s = time.monotonic()
+            totals.seconds = before_s + now_s - began_s
+            if keeper is not None:
+                keeper.add(result, totals.seconds)
+            if result.failure is not None:
+                _tell_failure(result, plan, as_json=order.as_json)
+            if _enough(order, totals):
+                break
+            if not order.as_json and now_s - told_s >= TELL_EVERY_S:
+                told_s = now_s
+                print(_progress(order, totals, now_s - began_s, totals.counts[PRESSES] - begun), flush=True)
+    _tell_totals(totals, as_json=order.as_json)
+    return 1 if totals.failed else 0
+
+
+def _enough(order: StormOrder, totals: _Totals) -> bool:
+    if order.presses is not None:
+        return totals.counts[PRESSES] >= order.presses
+    return totals.done >= (order.seeds or 0)
+
+
+def _progress(order: StormOrder, totals: _Totals, spent_s: float, presses: int) -> str:
+    """How far it is, how fast it goes, and when it will be done at this pace."""
+    done, rate = totals.counts[PRESSES], presses / spent_s
+    if order.presses is not None:
+        left_s = (order.presses - done) / max(rate, 0.001)
+        return (
+            f"{done:,} of {order.presses:,} presses ({totals.done:,} seeds), {totals.failed} failed, "
+            f"{rate:.0f} presses/s, {left_s / 60:.0f} min left"
+        )
+    return f"{totals.done}/{order.seeds} seeds, {totals.failed} failed, {done:,} presses, {rate:.0f} presses/s"
+
+
+class _Keeper:
+    """The file of what is done: a line of JSON that says which order it is, and one for each seed, in order."""
+
+    def __init__(self, order: StormOrder, plan: StormPlan) -> None:
+        assert order.keep is not None  # noqa: S101 - the caller has looked
+        self._path = order.keep
+        self._head = {"first": order.first, "plan": asdict(plan)}
+        self._file = self._path.open("a+", encoding="utf-8")
+
+    def read(self, totals: _Totals) -> None:
+        """Take over what is there. A last line that was cut off by a kill is done again."""
+        self._file.seek(0)
+        lines = self._file.read().split("\n")
+        whole = lines[:-1]
+        if not whole:
+            self._write(self._head)
+            return
+        if json.loads(whole[0]) != self._head:
+            raise SetupError(f"{self._path} is of another order (plan or first seed); name another file")
+        for line in whole[1:]:
+            kept = json.loads(line)
+            totals.add(StormResult(kept["seed"], kept["failure"], counts=Counter(kept["counts"])))
+            totals.seconds = kept["seconds"]
+        if lines[-1]:
+            self._file.truncate(len("\n".join([*whole, ""]).encode()))
+
+    def add(self, result: StormResult, seconds: float) -> None:
+        """Keep a seed's result."""
+        counts = dict(sorted(result.counts.items()))
+        self._write({"seed": result.seed, "failure": result.failure, "seconds": round(seconds, 1), "counts": counts})
+
+    def _write(self, line: object) -> None:
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+
+def _tell_failure(result: StormResult, plan: StormPlan, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"seed": result.seed, "failure": result.failure, "steps": result.steps}), flush=True)
+        return
+    print(f"seed {result.seed}: {result.failure}")
+    for step in result.steps:
+        print(f"    {step}")
+    options = " --busy" if plan.busy else ""
+    if (plan.households, plan.days) != (20, 1):
+        options += f" --households {plan.households} --days {plan.days}"
+    print(f"  replay: doorbell-sim storm --seed {result.seed}{options}", flush=True)
+
+
+def _tell_totals(totals: _Totals, *, as_json: bool) -> None:
+    if as_json:
+        summary = {
+            "passed": totals.passed,
+            "failed": totals.failed,
+            "seconds": round(totals.seconds, 1),
+            "counts": dict(sorted(totals.counts.items())),
+        }
+        print(json.dumps(summary), flush=True)
+        return
+    print(_summary(totals.counts))
+    print(f"{totals.passed} passed, {totals.failed} failed in {totals.seconds:.0f} s", flush=True)
+
+
+def _summary(counts: Counter[str]) -> str:
+    """That the storm did storm: presses, alarms, and trouble, summed over all seeds."""
+    faults = sum(number for name, number in counts.items() if name.startswith("fault."))
+    return (
+        f"{counts[PRESSES]} presses for help, {counts['journal.raised']} alarms, "
+        f"{counts['journal.accepted']} accepted, {counts['journal.not_arrived']} rung again, {faults} faults, "
+        f"{counts['several']} villages with several relays"
+    )
