@@ -48,6 +48,11 @@ test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker
 	  stormed=0; wait $$running || stormed=$$?; cat "$$storm"; rm -f "$$storm"; exit $$((tests | stormed))
 	@$(BIN)/pytest -q -n 2 -m slow tests/package
 
+.PHONY: million
+million: setup ## a million presses for help under faults, hours long; goes on where it was ended; ARGS="--jobs 1"
+	@mkdir -p var
+	@$(BIN)/doorbell-sim storm --busy --presses 1000000 --keep var/million.jsonl $(ARGS)
+
 .PHONY: test-deps
 test-deps: ## Debian packages that only tests need: a broker, a database server, a player, a voice, file systems to spoil, a Debian 13
 	@tools/apt.sh mosquitto alsa-utils espeak-ng e2fsprogs mount util-linux postgresql

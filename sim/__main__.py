@@ -34,6 +34,7 @@ _JOBS = Text("同时运行的进程数（默认：全部处理器核）", "proce
 _BUSY = Text(
     "每个种子都是最忙的几小时：按得多得多，故障同样多", "busy hours alone: far more presses, as many faults for each"
 )
+_RELAYS = Text("每个村子都有这么多台中继，1–5（默认：抽签决定）", "relays of every village, 1–5 (default: drawn)")
 _PRESSES = Text(
     "直到按了这么多次求助为止，不论多少个种子", "until there were so many presses for help, in however many seeds"
 )
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _storm(options: argparse.Namespace) -> int:
-    plan = StormPlan(options.households, options.days, options.busy, options.steps)
+    plan = StormPlan(options.households, options.days, options.busy, options.relays, options.steps)
     if options.seed is not None:
         return storm_command(StormOrder(options.seed, 1, as_json=options.json), plan)
     seeds = options.seeds if options.presses is None else None
@@ -114,6 +115,7 @@ def build_parser(language: Language) -> argparse.ArgumentParser:
     storm.add_argument("--households", type=number(1, 200), default=20, metavar="N", help=_HOUSEHOLDS.say(language))
     storm.add_argument("--days", type=number(1, 60), default=1, metavar="N", help=_DAYS.say(language))
     storm.add_argument("--busy", action="store_true", help=_BUSY.say(language))
+    storm.add_argument("--relays", type=number(1, 5), metavar="N", help=_RELAYS.say(language))
     storm.add_argument("--presses", type=number(1), metavar="N", help=_PRESSES.say(language))
     storm.add_argument("--keep", type=Path, metavar="FILE", help=_KEEP.say(language))
     cores = os.cpu_count() or 1

@@ -7,7 +7,7 @@ import multiprocessing
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -29,7 +29,7 @@ REPORT_INTERVAL_S = 7_200
 """The heartbeat of a village's devices; births, wills and what changes are reported at once as everywhere."""
 
 
-SEVERAL, SEVERAL_OF_BUSY = 0.1, 0.2
+SEVERAL, SEVERAL_OF_BUSY = 0.05, 0.2
 """How many seeds have several relays: each beats every second, so an hour of them costs what a day costs of one."""
 
 
@@ -41,6 +41,8 @@ class StormPlan:
     days: int = 1
     busy: bool = False
     """Far more presses in far less time, under as many faults for each; the households are drawn then."""
+    relays: int | None = None
+    """So many in every village, on busy hours; None: drawn."""
     trail: int = TRAIL_LENGTH
     """So many of the newest steps are shown of a seed that fails."""
 
@@ -87,8 +89,11 @@ def draw_scene(name: str, plan: StormPlan) -> Scene:
     """Quiet days with one relay, and here and there some busy hours with several; a busy plan has busy hours alone."""
     chance = Village.stream(name, "scene")
     several = chance.random() < (SEVERAL_OF_BUSY if plan.busy else SEVERAL)
-    if several:
-        relays, hours = chance.choice((2, 2, 3)), chance.randint(1, 3)
+    relays = chance.choice((2, 2, 3)) if several else 1
+    if plan.relays is not None:
+        relays = plan.relays
+    if relays > 1:
+        hours = chance.randint(1, 3)
         habits = draw_habits(chance, alarms=20 * hours)
         return Scene(chance.randint(2, 6), 2, relays, hours, habits)
     if plan.busy:
@@ -135,7 +140,7 @@ def prepare_process() -> None:
     )
 
 
-def run_storm(seeds: Iterable[int], plan: StormPlan, jobs: int) -> Iterator[StormResult]:
+def run_storm(seeds: Iterable[int], plan: StormPlan, jobs: int) -> Generator[StormResult, None, None]:
     """The results of many seeds, in their order; ``seeds`` may be endless, and whoever has enough stops asking."""
     if jobs <= 1:
         prepare_process()

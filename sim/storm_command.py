@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -54,29 +55,35 @@ class _Totals:
 def storm_command(order: StormOrder, plan: StormPlan) -> int:
     """Run, print failures and progress, and a closing line. Returns the exit code: 1 if any seed failed."""
     totals = _Totals()
-    keeper = _Keeper(order, plan) if order.keep is not None else None
-    if keeper is not None:
-        keeper.read(totals)
-    first = order.first + totals.done
-    left = None if order.seeds is None else range(first, order.first + order.seeds)
-    began_s = told_s = time.monotonic()
-    before_s, begun = totals.seconds, totals.counts[PRESSES]
-    if not _enough(order, totals):
-        for result in run_storm(left if left is not None else count(first), plan, order.jobs):
-            totals.add(result)
-            now_s = time.monotonic()
-            totals.seconds = before_s + now_s - began_s
-            if keeper is not None:
-                keeper.add(result, totals.seconds)
-            if result.failure is not None:
-                _tell_failure(result, plan, as_json=order.as_json)
-            if _enough(order, totals):
-                break
-            if not order.as_json and now_s - told_s >= TELL_EVERY_S:
-                told_s = now_s
-                print(_progress(order, totals, now_s - began_s, totals.counts[PRESSES] - begun), flush=True)
+    with ExitStack() as opened:
+        keeper = opened.enter_context(closing(_Keeper(order, plan))) if order.keep is not None else None
+        if keeper is not None:
+            keeper.read(totals)
+        if not _enough(order, totals):
+            _run(order, plan, totals, keeper)
     _tell_totals(totals, as_json=order.as_json)
     return 1 if totals.failed else 0
+
+
+def _run(order: StormOrder, plan: StormPlan, totals: _Totals, keeper: _Keeper | None) -> None:
+    """What is left of an order."""
+    first = order.first + totals.done
+    seeds = count(first) if order.seeds is None else range(first, order.first + order.seeds)
+    began_s = told_s = time.monotonic()
+    before_s, begun = totals.seconds, totals.counts[PRESSES]
+    for result in run_storm(seeds, plan, order.jobs):
+        totals.add(result)
+        now_s = time.monotonic()
+        totals.seconds = before_s + now_s - began_s
+        if keeper is not None:
+            keeper.add(result, totals.seconds)
+        if result.failure is not None:
+            _tell_failure(result, plan, as_json=order.as_json)
+        if _enough(order, totals):
+            break
+        if not order.as_json and now_s - told_s >= TELL_EVERY_S:
+            told_s = now_s
+            print(_progress(order, totals, now_s - began_s, totals.counts[PRESSES] - begun), flush=True)
 
 
 def _enough(order: StormOrder, totals: _Totals) -> bool:
@@ -128,6 +135,10 @@ class _Keeper:
         counts = dict(sorted(result.counts.items()))
         self._write({"seed": result.seed, "failure": result.failure, "seconds": round(seconds, 1), "counts": counts})
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
     def _write(self, line: object) -> None:
         self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._file.flush()
@@ -141,6 +152,8 @@ def _tell_failure(result: StormResult, plan: StormPlan, *, as_json: bool) -> Non
     for step in result.steps:
         print(f"    {step}")
     options = " --busy" if plan.busy else ""
+    if plan.relays is not None:
+        options += f" --relays {plan.relays}"
     if (plan.households, plan.days) != (20, 1):
         options += f" --households {plan.households} --days {plan.days}"
     print(f"  replay: doorbell-sim storm --seed {result.seed}{options}", flush=True)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,8 +22,13 @@ from doorbell.wire import AlarmKind, EventType, Stage
 from relay import engine, runtime, telling
 from relay.core import desired, desk, life, timing
 from relay.core.alarm import Advance, AlarmStage
+from relay.core.lease import Claim, Lease, LeaseTable, LeaseTimes, Member
+from relay.elsewhere import Elsewhere
+from relay.held import Held
 from relay.turn import Turn
+from sim.leases import MemoryLeases
 from sim.relay_disk import RelayDisk
+from sim.stores import MemoryStore
 from sim.storm import StormPlan, run_storm
 
 Patch = pytest.MonkeyPatch
@@ -238,7 +243,66 @@ def acknowledged_before_the_commit(patch: Patch) -> None:
     patch.setattr(runtime.RelayRuntime, "perform", perform)
 
 
-HARMLESS = (acknowledged_before_the_commit,)
+def a_commit_in_doubt_is_written_again(patch: Patch) -> None:
+    """The connection ended during a commit: whether it is there is not asked."""
+    patch.setattr(RelayDisk, "_doubtful", property(lambda self: None, lambda self, batch: None), raising=False)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Several relays
+
+
+def fences_are_not_checked(patch: Patch) -> None:
+    """Who was stopped and goes on writes what it had decided."""
+    real = MemoryStore.commit
+    patch.setattr(MemoryStore, "commit", lambda self, batch: real(self, replace(batch, fences={})))
+
+
+def a_relay_speaks_on_when_its_lease_has_run_out(patch: Patch) -> None:
+    """Who was stopped and goes on says what it had decided."""
+    patch.setattr(Held, "sure", lambda self, now_ms: True)
+
+
+def taken_over_without_its_alarms(patch: Patch) -> None:
+    """Who takes a community over begins with a clean table."""
+    patch.setattr(RelayDisk, "load", lambda self, some=None: replace(self.data.load(some), alarms={}))
+
+
+def a_dead_relay_is_waited_for(patch: Patch) -> None:
+    """Nobody takes what a dead relay has held for ten minutes."""
+    patch.setattr("sim.relay_machine.LeaseTimes", lambda: LeaseTimes(expire_ms=600_000))
+
+
+def two_relays_take_the_same(patch: Patch) -> None:
+    """A claim is taken without a look at who has taken it meanwhile, and under the number that it had."""
+
+    def take(self: MemoryLeases, me: Member, claims: Sequence[Claim]) -> dict[str, int]:
+        for claim in claims:
+            self._leases[claim.community] = Lease(claim.community, claim.fence or 1, me.run)
+        return LeaseTable(leases=self._leases).held_by(me.run)
+
+    patch.setattr(MemoryLeases, "take", take)
+
+
+def a_stopped_relay_goes_on_with_what_it_knew(patch: Patch) -> None:
+    """A refused write is dropped, and nothing is loaded anew."""
+    patch.setattr(runtime.RelayRuntime, "start_over", lambda self, lost: self.held.drop(list(lost)))
+
+
+def what_others_hold_is_forgotten(patch: Patch) -> None:
+    """A relay puts nothing aside of what it hears for others. Harmless but for the time: the devices send it again."""
+    patch.setattr(Elsewhere, "keep", lambda self, heard, event, now_ms: None)
+
+
+HARMLESS = (acknowledged_before_the_commit, what_others_hold_is_forgotten)
+LEASE_BREAKAGES: tuple[Callable[[Patch], None], ...] = (
+    fences_are_not_checked,
+    a_relay_speaks_on_when_its_lease_has_run_out,
+    taken_over_without_its_alarms,
+    a_dead_relay_is_waited_for,
+    two_relays_take_the_same,
+    a_stopped_relay_goes_on_with_what_it_knew,
+)
 BREAKAGES: tuple[Callable[[Patch], None], ...] = (
     press_on_arrived_only_counts,
     publish_before_commit,
@@ -260,15 +324,19 @@ BREAKAGES: tuple[Callable[[Patch], None], ...] = (
     open_alarms_are_forgotten_at_a_restart,
     any_wall_clock_is_believed,
     presses_stay_when_the_clock_steps,
+    a_commit_in_doubt_is_written_again,
 )
+SEVERAL = StormPlan(relays=2)
+"""The villages that must notice the breakages of leases."""
 
 
 def main(seeds: int) -> None:
     """Print the table."""
-    for breakage in (*BREAKAGES, *HARMLESS):
+    for breakage in (*BREAKAGES, *LEASE_BREAKAGES, *HARMLESS):
+        plan = SEVERAL if breakage in LEASE_BREAKAGES else StormPlan()
         with Patch.context() as patch:
             breakage(patch)
-            failures = [result for result in run_storm(range(1, seeds + 1), StormPlan(), 2) if result.failure]
+            failures = [result for result in run_storm(range(1, seeds + 1), plan, 2) if result.failure]
         words = failures[0].failure.split("\n")[0][:110] if failures and failures[0].failure else ""
         sys.stdout.write(f"{breakage.__name__:<40} {len(failures):>4} of {seeds}  {words}\n")
         sys.stdout.flush()

@@ -26,7 +26,7 @@ class Client:
             name,
             sink=self.heard.append,
             fuse=self.fuse,
-            presence_topic=None if name == RELAY else ONLINE,
+            presence_topic=None if name.startswith(RELAY) else ONLINE,
             on_publish=lambda topic, payload: self.sent.append(topic),
         )
         self.link.start()
@@ -195,3 +195,43 @@ def test_something_that_wakes_itself_for_ever_is_a_violation() -> None:
     again()
     with pytest.raises(Violation, match="time stands still"):
         schedule.run_until(1)
+
+
+def test_each_of_several_relays_has_a_session_and_hears_what_devices_are_told() -> None:
+    schedule = Schedule()
+    broker = SimBroker(schedule, Random(5), Trail(schedule), ("relay-1", "relay-2"))
+    one, two, device = (Client(broker, name) for name in ("relay-1", "relay-2", "bell-1"))
+    schedule.run_until(1_000)
+    device.link.publish(EVENT, b"1")
+    schedule.run_until(2_000)
+    one.ack_all()
+    schedule.run_until(3_000)
+    for relay in (one, two):
+        relay.heard.clear()
+        broker.drop(relay.link.client)
+    one.link.publish(DESIRED, b"7", retain=True)
+    schedule.run_until(60_000)
+    assert [payload for topic, payload in one.messages if topic == EVENT] == []
+    assert [payload for topic, payload in two.messages if topic == EVENT] == [b"1"]
+    one.link.publish(DESIRED, b"8", retain=True)
+    one.link.publish("doorbell/v1/relay-1", b"word", qos=0)
+    schedule.run_until(61_000)
+    assert {(DESIRED, b"8"), ("doorbell/v1/relay-1", b"word")} <= set(one.messages)
+    assert (DESIRED, b"8") in two.messages
+    assert (DESIRED, b"8") in device.messages
+    assert not [topic for topic, _ in two.messages if topic.endswith("relay-1")]
+
+
+def test_a_process_that_is_stopped_connects_when_it_goes_on() -> None:
+    schedule = Schedule()
+    broker = SimBroker(schedule, Random(5), Trail(schedule))
+    relay = Client(broker, RELAY)
+    schedule.run_until(1_000)
+    stopped = True
+    relay.link.stopped = lambda: stopped
+    broker.unanswered(RELAY)
+    schedule.run_until(120_000)
+    assert not relay.link.connected
+    stopped = False
+    schedule.run_until(121_000)
+    assert relay.link.connected

@@ -7,12 +7,23 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import count
+from pathlib import Path
 
 import pytest
 
 from sim.__main__ import main
-from sim.storm import StormPlan, run_seed
-from tests.sim.sabotage import BREAKAGES, HARMLESS, forgotten_when_sent, publish_before_commit
+from sim.storm import StormPlan, run_seed, run_storm
+from tests.sim.sabotage import (
+    BREAKAGES,
+    HARMLESS,
+    LEASE_BREAKAGES,
+    SEVERAL,
+    a_relay_speaks_on_when_its_lease_has_run_out,
+    forgotten_when_sent,
+    publish_before_commit,
+    taken_over_without_its_alarms,
+)
 
 SMALL = StormPlan(households=6)
 _DIGEST = """
@@ -85,6 +96,69 @@ def test_wrong_arguments_are_refused_with_2(arguments: list[str], capsys: pytest
         main(arguments)
     assert ended.value.code == 2
     assert "usage: doorbell-sim" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_several_relays_come_through_the_storm(seed: int) -> None:
+    result = run_seed(seed, SEVERAL)
+    assert result.failure is None, "\n".join((result.failure or "", *result.steps))
+    assert result.counts["several"] == 1
+    assert result.counts["journal.closed"] == result.counts["journal.raised"] > 0
+
+
+@pytest.mark.parametrize("breakage", [a_relay_speaks_on_when_its_lease_has_run_out, taken_over_without_its_alarms])
+def test_broken_rules_of_leases_are_seen(breakage: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    breakage(monkeypatch)
+    assert any(run_seed(seed, SEVERAL).failure for seed in range(1, 5))
+
+
+def test_an_order_of_presses_ends_with_them_and_goes_on_where_it_was_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep = tmp_path / "kept.jsonl"
+    order = ["storm", "--busy", "--jobs", "1", "--json", "--keep", str(keep), "--presses"]
+    assert main([*order, "20"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["counts"]["finger.help"] >= 20
+    assert first["passed"] == 1, "one busy village has more presses than that"
+    lines = keep.read_text("utf-8")
+    keep.write_text(lines + '{"seed": 2, "fail', "utf-8")  # killed in the middle of a line
+    assert main([*order, str(first["counts"]["finger.help"])]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"] == first["counts"], "nothing was left to be done"
+    assert main([*order, str(first["counts"]["finger.help"] + 1)]) == 0
+    both = json.loads(capsys.readouterr().out)
+    assert (both["passed"], len(keep.read_text("utf-8").splitlines())) == (2, 3)
+    assert both["counts"]["steps"] > first["counts"]["steps"]
+    assert main([*order[:-3], "--first", "7", "--keep", str(keep), "--presses", "20"]) == 2
+    assert "is of another order" in capsys.readouterr().err
+
+
+def test_a_kept_failure_stays_a_failure_when_the_order_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = ["storm", "--households", "4", "--jobs", "1", "--keep", str(tmp_path / "kept.jsonl"), "--seeds"]
+    with monkeypatch.context() as patch:
+        publish_before_commit(patch)
+        assert main([*order, "1"]) == 1
+    assert main([*order, "2"]) == 1
+    assert "1 passed, 1 failed" in capsys.readouterr().out
+
+
+def test_processes_share_the_seeds_and_tell_them_in_order() -> None:
+    results = list(run_storm(range(1, 8), StormPlan(households=3), 2))
+    assert [result.seed for result in results] == list(range(1, 8))
+    endless = run_storm(count(1), StormPlan(households=3), 2)
+    assert [next(endless).counts for _ in range(3)] == [result.counts for result in results[:3]]
+    endless.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("breakage", LEASE_BREAKAGES, ids=lambda breakage: breakage.__name__)
+def test_every_rule_of_leases_broken_by_hand_is_seen(
+    breakage: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breakage(monkeypatch)
+    assert any(run_seed(seed, SEVERAL).failure for seed in range(1, 41))
 
 
 @pytest.mark.slow
