@@ -89,13 +89,13 @@ class HotStatements:
         """
         check_fences(connection, batch.fences)
         with together():
-            self._write(connection, batch)
+            self.write_rows(connection.connection.cursor(), batch)
             if mark:
                 self.write_meta(connection, mark)
 
-    def _write(self, connection: Connection, batch: Batch) -> None:
+    def write_rows(self, cursor: DBAPICursor, batch: Batch) -> None:
+        """Write a batch without fences by a driver's cursor, which is then closed."""
         texts = AlarmTexts()
-        cursor = connection.connection.cursor()
         try:
             self._event.run(cursor, [event_values(row) for row in batch.events])
             self._verdict.run(cursor, [(of, verdict, key) for key, (verdict, of) in batch.verdicts.items()])
