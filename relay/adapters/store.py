@@ -18,7 +18,7 @@ from relay.adapters import store_schema as schema
 from relay.adapters.store_database import BUSY_S, RUNNING, open_database
 from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_leases import SqlLeases
-from relay.adapters.store_register import read_register, write_register
+from relay.adapters.store_register import change_register, read_register
 from relay.adapters.store_retain import count_old, forget_old
 from relay.adapters.store_rows import (
     JournalLine,
@@ -180,13 +180,21 @@ class SqlStore:
     # -----------------------------------------------------------------------------------------------------------------
     # What the commands of the office ask for
 
-    def replace_register(self, register: Register) -> int:
-        """Put a register in the place of the one before, whole; returns its version. A running relay takes it over."""
-        with self._errors(), self._engine.begin() as connection:
-            version = _version(connection) + 1
-            write_register(connection, register)
-            self._hot.write_meta(connection, {"register_version": str(version)})
-            return version
+    def replace_register(self, register: Register, known: tuple[int, Register] | None = None) -> int:
+        """Put a register in the place of the one before, whole; returns its version. A running relay takes it over.
+
+        ``known``: what ``load_register`` has just given, to spare it a second reading.
+        """
+        with self._errors():
+            while True:
+                version, present = known or self.load_register()
+                known = None
+                with self._engine.begin() as connection:
+                    # Locked where several can write at once, so that two importers do not mix their registers.
+                    if int(connection.execute(_VERSION.with_for_update()).scalar() or 0) == version:
+                        change_register(connection, present, register)
+                        self._hot.write_meta(connection, {"register_version": str(version + 1)})
+                        return version + 1
 
     def add_command(self, alarm: str, outcome: Outcome, note: str, by: str) -> int:
         """Ask the relay to close an alarm; returns the command's number."""

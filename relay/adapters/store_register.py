@@ -1,16 +1,39 @@
-"""The register in the database: read whole, replaced whole."""
+"""The register in the database: read whole; of a new one what differs is written, or all of it.
+
+Whoever writes holds the database, and no press is committed meanwhile: 100,000 households need some seconds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Delete, Table, bindparam, select
 
 from doorbell.wire import AlarmKind
 from relay.adapters import store_schema as schema
 from relay.adapters.store_rows import policy_json, read_policy
 from relay.core.register import Community, Device, DeviceRole, Group, Hook, Household, Person, Register
+from relay.register_changes import compare_registers
+
+MAX_GONE = 20
+"""For each household or person that is gone the database looks through all that could refer to it (0.1 s in a million):
+if there are more of them, everything is written anew."""
+_TABLES = {
+    "communities": schema.community,
+    "people": schema.person,
+    "households": schema.household,
+    "devices": schema.device,
+    "hooks": schema.hook,
+    "groups": schema.group,
+    "policies": schema.policy,
+}
+"""By kind, in the order in which they are filled."""
+_LISTS = {
+    "households": (schema.pair, schema.household_policy),
+    "groups": (schema.group_member, schema.group_hook),
+}
+"""What belongs to a kind, and is written with it."""
 
 
 def read_register(connection: Connection) -> Register:
@@ -53,8 +76,55 @@ def write_register(connection: Connection, register: Register) -> None:
     """Put this register in the place of the one before, in the transaction that is open."""
     for table in reversed(schema.REGISTER_TABLES):
         connection.execute(table.delete())
+    _insert(connection, _rows_of(register))
+
+
+def change_register(connection: Connection, before: Register, after: Register) -> None:
+    """The same, by what differs from the register that is there."""
+    changes = compare_registers(before, after)
+    if sum(len(changes[kind].removed) for kind in changes if kind not in ("devices", "groups")) > MAX_GONE:
+        write_register(connection, after)
+        return
+    for kind, tables in _LISTS.items():
+        for table in tables:
+            owner = table.primary_key.columns.values()[0]
+            _execute(connection, table.delete().where(owner == bindparam("key")), changes[kind].changed)
+            _execute(connection, table.delete().where(owner == bindparam("key")), changes[kind].removed)
+    told = {kind: {*change.added, *change.changed} for kind, change in changes.items()}
+    rows = _rows_of(
+        Register(**{kind: {id_: getattr(after, kind)[id_] for id_ in ids} for kind, ids in told.items()})
+    )
+    for kind, table in _TABLES.items():
+        changed = set(changes[kind].changed)
+        names = [column.name for column in table.columns if column.name != "id"]
+        new = [
+            {"key": row["id"], **{f"new_{name}": row[name] for name in names}}
+            for row in rows[table]
+            if row["id"] in changed
+        ]
+        if new:
+            values = {name: bindparam(f"new_{name}") for name in names}
+            connection.execute(table.update().where(table.c.id == bindparam("key")).values(values), new)
+        rows[table] = [row for row in rows[table] if row["id"] not in changed]
+    _insert(connection, rows)
+    for kind, table in reversed(_TABLES.items()):
+        _execute(connection, table.delete().where(table.c.id == bindparam("key")), changes[kind].removed)
+
+
+def _execute(connection: Connection, statement: Delete, keys: Iterable[str]) -> None:
+    if rows := [{"key": key} for key in keys]:
+        connection.execute(statement, rows)
+
+
+def _insert(connection: Connection, rows: Mapping[Table, list[dict[str, Any]]]) -> None:
+    for table in schema.REGISTER_TABLES:
+        if rows[table]:
+            connection.execute(table.insert(), rows[table])
+
+
+def _rows_of(register: Register) -> dict[Table, list[dict[str, Any]]]:
     homes, groups = register.households.values(), register.groups.values()
-    rows: dict[Table, list[dict[str, Any]]] = {
+    return {
         schema.community: [{"id": c.id, "name": c.name, "language": c.language} for c in register.communities.values()],
         schema.person: [
             {"id": p.id, "community": p.community, "name": p.name, "phone": p.phone} for p in register.people.values()
@@ -87,9 +157,6 @@ def write_register(connection: Connection, register: Register) -> None:
             for place, (kind, policy) in enumerate(h.policies)
         ],
     }
-    for table in schema.REGISTER_TABLES:
-        if rows[table]:
-            connection.execute(table.insert(), rows[table])
 
 
 def _places(owner: str, item: str, lists: Iterable[tuple[str, Iterable[str]]]) -> list[dict[str, Any]]:

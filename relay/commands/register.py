@@ -85,7 +85,7 @@ def import_(
             return
         kept = _keep(setting, version, present) if version > 0 else None
         with setting.err.status(setting.say(say.IMPORTING)):
-            version = store.replace_register(register)
+            version = store.replace_register(register, (version, present))
     setting.out.print(setting.say(say.IMPORTED, version=version))
     if kept is not None:
         command = f"doorbell-relay register import {kept} --config {setting.config}"

@@ -24,7 +24,7 @@ from doorbell.errors import SetupError
 from relay.adapters.store import SqlStore
 from relay.adapters.store_migrate import migrations
 from relay.adapters.store_schema import SCHEMA_HEAD, metadata
-from relay.core.register import Register
+from relay.core.register import Household, Register
 from relay.ports import Batch, EventRow, RejectedRow, StoreError
 from tests.relay.committing import kill_in_mid_commit
 from tests.relay.store_contract import T0, a_register, an_alarm, raising, uid
@@ -265,6 +265,30 @@ def test_no_history_is_read_through(store: SqlStore, ask: Callable[[SqlStore], o
     assert plans
     history = "SCAN (event|journal|alarm|notice|command|rejected)$|USE TEMP B-TREE FOR ORDER BY"
     assert [step for step in plans if re.match(history, step)] == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_of_a_new_register_what_differs_is_written(store: SqlStore, known: bool) -> None:
+    """100,000 households written anew for one of them held the database for 6 s, and every press with it."""
+    homes = {f"home-{n:03}": Household(f"home-{n:03}", "xihu", "柳奶奶") for n in range(300)}
+    register = replace(a_register(), households={**homes, **a_register().households}, groups={})
+    store.replace_register(register)
+    with store._engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+    before = driver.total_changes
+    changed = replace(register, households={**register.households, "home-007": replace(homes["home-007"], place="3栋")})
+    now = store.load_register() if known else None
+    assert store.replace_register(changed, now) == 2
+    assert driver.total_changes - before == 2, "the household, and the version"
+    assert store.load_register() == (2, changed)
+
+
+def test_of_two_who_import_at_once_the_second_starts_from_the_first(store: SqlStore) -> None:
+    store.replace_register(a_register())
+    known = store.load_register()
+    store.replace_register(replace(a_register(), devices={}))
+    assert store.replace_register(a_register(), known) == 3
+    assert store.load_register() == (3, a_register())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
