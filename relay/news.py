@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from doorbell.wire import Event
@@ -15,6 +15,10 @@ from relay.ports import AuditFound, Command, Store, TwinRow
 
 POLL_MS = 1_000
 """How often the database is asked for commands and a new register."""
+
+
+ReadRegister = Callable[[], tuple[int, Register] | None]
+"""Gives the newest register with its version, or None while it is still being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +37,25 @@ class News:
 
 
 class NewsDesk:
-    """Asks for what a turn needs to know. Nothing is changed by asking, so after a ``StoreError`` ask again."""
+    """Asks for what a turn needs to know. Nothing is changed by asking, so after a ``StoreError`` ask again.
 
-    def __init__(self, store: Store, book: AlarmBook, held: Held, poll_ms: int, mono_ms: int) -> None:
+    ``read_register`` is asked at every poll while there is a newer register, until it gives one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        book: AlarmBook,
+        held: Held,
+        poll_ms: int,
+        mono_ms: int,
+        read_register: ReadRegister,
+    ) -> None:
         self._store = store
         self._book = book
         self._held = held
         self._poll_ms = poll_ms
+        self._read_register = read_register
         self.next_poll_ms = mono_ms
 
     def ask(self, read: Sequence[object], register: Register, version: int, mono_ms: int) -> News:
@@ -57,7 +73,7 @@ class NewsDesk:
         if mono_ms < self.next_poll_ms:
             return News(known, found)
         newest, commands = self._store.poll()
-        newer = self._store.load_register() if newest != version else None
+        newer = self._read_register() if newest != version else None
         twins = self._moved(register, newer[1]) if newer is not None else {}
         ours = [command for command in commands if self._is_ours(command)]
         self.next_poll_ms = mono_ms + self._poll_ms

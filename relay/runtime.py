@@ -29,7 +29,7 @@ from relay.figures import Gauges
 from relay.held import Held
 from relay.hooks import HookDesk
 from relay.intake import Backlog, Heard, RejectLog, RejectMemory, Unusable, community_of, latest_copies, read_delivery
-from relay.news import POLL_MS, News, NewsDesk
+from relay.news import POLL_MS, News, NewsDesk, ReadRegister
 from relay.ports import AuditFound, Clock, NoticeDelivered, Notifier, Store
 from relay.telling import Teller
 from relay.transition_log import log_transitions
@@ -50,6 +50,7 @@ class RelayRuntime:
 
     ``held``: with leases (``relay.leases``) only what was adopted is served; without, everything.
     ``flush`` is called once after a turn's acknowledgements and publications, for a link that waits for it.
+    ``read_register``: None asks the store, which takes the turn's time.
     ``stopwatch`` (seconds, of the clock of ``Delivery.arrived_s``) only measures: nothing is decided by it.
     """
 
@@ -65,6 +66,7 @@ class RelayRuntime:
         held: Held | None = None,
         flush: Callable[[], None] = lambda: None,
         stopwatch: Callable[[], float] = lambda: 0.0,
+        read_register: ReadRegister | None = None,
     ) -> None:
         self._store = store
         self._link = link
@@ -75,6 +77,7 @@ class RelayRuntime:
         self.held = held if held is not None else Held(everything=True)
         self._flush = flush
         self._stopwatch = stopwatch
+        self._read_register = read_register or store.load_register
         self._log = structlog.get_logger("relay").bind()
         self._rejects = RejectMemory()
         self._reject_log = RejectLog(self._log)
@@ -106,7 +109,7 @@ class RelayRuntime:
         )
         self._custody = Custody(self._store, self.held, self.book, self._watch, self._teller, self._hooks, self._engine)
         self._custody.find_spoilt(snapshot)
-        self._news = NewsDesk(self._store, self.book, self.held, self._poll_ms, mono_ms)
+        self._news = NewsDesk(self._store, self.book, self.held, self._poll_ms, mono_ms, self._read_register)
         anchor = snapshot.anchor if self.held.everything else None  # of several machines each has clocks of its own
         self._clock_watch = ClockWatch(self._clock.boot_id(), anchor, self._engine)
         self._log.info("relay.started", alarms=len(self.book.by_id), devices=len(self._register.devices))

@@ -91,9 +91,7 @@ def change_register(connection: Connection, before: Register, after: Register) -
             _execute(connection, table.delete().where(owner == bindparam("key")), changes[kind].changed)
             _execute(connection, table.delete().where(owner == bindparam("key")), changes[kind].removed)
     told = {kind: {*change.added, *change.changed} for kind, change in changes.items()}
-    rows = _rows_of(
-        Register(**{kind: {id_: getattr(after, kind)[id_] for id_ in ids} for kind, ids in told.items()})
-    )
+    rows = _rows_of(Register(**{kind: {id_: getattr(after, kind)[id_] for id_ in ids} for kind, ids in told.items()}))
     for kind, table in _TABLES.items():
         changed = set(changes[kind].changed)
         names = [column.name for column in table.columns if column.name != "id"]
@@ -103,7 +101,7 @@ def change_register(connection: Connection, before: Register, after: Register) -
             if row["id"] in changed
         ]
         if new:
-            values = {name: bindparam(f"new_{name}") for name in names}
+            values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
             connection.execute(table.update().where(table.c.id == bindparam("key")).values(values), new)
         rows[table] = [row for row in rows[table] if row["id"] not in changed]
     _insert(connection, rows)

@@ -32,6 +32,7 @@ from relay.inbox import Inbox
 from relay.leases import LeaseDesk
 from relay.loop import run_loop
 from relay.ports import StoreError
+from relay.register_reader import RegisterReader
 from relay.runtime import RelayRuntime
 from relay.settings import RelaySettings
 from relay.tidying import keep_what_lives
@@ -69,7 +70,7 @@ def run_relay(settings: RelaySettings) -> ExitCode:
             shared = isinstance(settings.place(), PostgresPlace)
             store = SqlStore.open(settings.place(), exclusive=True, name=settings.name if shared else None)
             started.callback(store.close)
-            evidence = SqlStore.open(settings.place())  # connections of its own: what the auditor must not share
+            evidence = SqlStore.open(settings.place())  # connections of its own: what others must not share
             started.callback(evidence.close)
             inbox, held = Inbox(), Held(everything=not shared)
             notifier = WebhookNotifier(inbox.put)
@@ -91,7 +92,15 @@ def run_relay(settings: RelaySettings) -> ExitCode:
             figures = Figures()
             clock, stopwatch = SystemClock(), figures.monotonic
             runtime = RelayRuntime(
-                store, link, notifier, clock, topics, held=held, flush=link.flush, stopwatch=stopwatch
+                store,
+                link,
+                notifier,
+                clock,
+                topics,
+                held=held,
+                flush=link.flush,
+                stopwatch=stopwatch,
+                read_register=RegisterReader(evidence.load_register),
             )
             runtime.start()
             inbox.is_news = runtime.is_news

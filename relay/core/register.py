@@ -124,6 +124,11 @@ class Register:
         """Household ids by volunteer (person)."""
         return _by((p, h.id) for h in self.households.values() for p in h.volunteers)
 
+    def index(self) -> None:
+        """Make every look-up now, and not when the first alarm needs it."""
+        for look_up in ("bells_of", "panels_of", "groups_of", "households_of_volunteer"):
+            getattr(self, look_up)
+
     def volunteer_bells(self, household: str) -> tuple[str, ...]:
         """The bells of a household's volunteers, in the order of the pairs."""
         return tuple(bell for person in self.households[household].volunteers for bell in self.bells_of.get(person, ()))

@@ -186,7 +186,10 @@ def registers() -> dict[str, Register]:
         ),
         "another order": replace(
             base,
-            households={**base.households, "home-liu": replace(home, volunteers=("peng",), policies=home.policies[::-1])},
+            households={
+                **base.households,
+                "home-liu": replace(home, volunteers=("peng",), policies=home.policies[::-1]),
+            },
             groups={"office": replace(office, members=("peng", "wu"), hooks=("apron",))},
             devices=moved,
         ),

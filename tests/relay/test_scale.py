@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,10 +19,10 @@ import pytest
 from doorbell.link import Delivery, LinkUp
 from doorbell.wire import AlarmKind, Topics
 from relay.adapters.store import SqlStore
+from relay.core.policy import Policy
 from relay.core.register import Community, Device, DeviceRole, Household, Person, Register
 from relay.runtime import RelayInput, RelayRuntime
 from tests.relay.doubles import HELP_STEPS, C, FakeClock, FakeLink, FakeNotifier, House, uid
-from relay.core.policy import Policy
 
 FEW, MANY = 60, 1_500
 SPARE = 20
@@ -148,8 +147,6 @@ def cities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[City, Cit
     small, large = (City(folder / f"{homes}.sqlite3", homes) for homes in (FEW, MANY))
     with closing(small.store), closing(large.store):
         yield small, large
-
-
 
 
 ACTS: dict[str, Callable[[City], object]] = {
