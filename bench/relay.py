@@ -3,6 +3,7 @@
     python -m bench.relay                          # everything, a round each, tables on the screen: about ten minutes
     python -m bench.relay --quick                  # a few seconds for each figure: does it all still run?
     python -m bench.relay --part press --broker mosquitto --rounds 3 --write     # and into docs/benchmarks.md
+    python -m bench.relay --part press --add rounds.jsonl --write    # with the rounds that are in the file, and into it
 
 Parts: ``press`` (idle, half load, heartbeats, burst, sustained), ``restart`` (100,000 open alarms), ``postgres`` (what
 PostgreSQL and the fence cost). Figures are ratios, not promises; nothing here can fail by being slow.
@@ -15,6 +16,7 @@ get the same rate at half load: half of what the relay sustained in it.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -47,7 +49,7 @@ class Sizes:
     half_s: float = 5.0
     burst: int = 10_000
     sustained: int = 8_000
-    beaten: int = 300
+    beaten: int = 200
     beating: int = 10_000
     """Households whose panel and bell say that they live, once a minute each."""
     opened: int = 100_000
@@ -181,11 +183,13 @@ PRESS_AIMS = {
 }
 
 
-def run_press(broker: str, sizes: Sizes, rounds: int) -> str:
+Taken = dict[str, list[Figures]]
+
+
+def run_press(broker: str, sizes: Sizes, rounds: int) -> Taken:
     """Rows of ``press`` on one broker."""
-    missing = node_red_missing()
-    kinds = ["relay", "floor", *([] if missing else ["nodered"])]
-    taken: dict[str, list[Figures]] = {kind: [] for kind in kinds}
+    kinds = ["relay", "floor", *([] if node_red_missing() else ["nodered"])]
+    taken: Taken = {kind: [] for kind in kinds}
     for number in range(rounds):
         half: float | None = None
         for kind in kinds:
@@ -194,13 +198,12 @@ def run_press(broker: str, sizes: Sizes, rounds: int) -> str:
                 found = measure(Subject(kind, port, Path(name)), sizes, half)
             half = half or found["half load (presses/s)"]
             taken[kind].append(found)
-    return _heading(f"Broker: {broker}.", rounds, missing) + table(taken, PRESS_AIMS)
+    return taken
 
 
-def run_restart(broker: str, sizes: Sizes, rounds: int) -> str:
+def run_restart(broker: str, sizes: Sizes, rounds: int) -> Taken:
     """Rows of ``restart``."""
-    missing = node_red_missing()
-    taken: dict[str, list[Figures]] = {kind: [] for kind in ("relay", "floor", *([] if missing else ["nodered"]))}
+    taken: Taken = {kind: [] for kind in ("relay", "floor", *([] if node_red_missing() else ["nodered"]))}
     for number in range(rounds):
         with ExitStack() as folders:
             filled: Path | None = None
@@ -211,28 +214,28 @@ def run_restart(broker: str, sizes: Sizes, rounds: int) -> str:
                     subject = Subject(kind, port, scratch)
                     figures.append(restart(subject, sizes, filled if kind == "floor" else None))
                     filled = filled or subject.database_file
-    return _heading(f"Broker: {broker}.", rounds, missing) + table(taken, {})
+    return taken
 
 
-def run_postgres(broker: str, sizes: Sizes, rounds: int) -> str:
+def run_postgres(broker: str, sizes: Sizes, rounds: int) -> Taken:
     """The relay on SQLite, alone, and on PostgreSQL, where it leases its community and every write is fenced."""
-    taken: dict[str, list[Figures]] = {"SQLite": [], "PostgreSQL": []}
+    taken: Taken = {"PostgreSQL": [], "SQLite": []}
     wanted = ("sustained", "CPU of", "idle,", "half", "burst")
     server = PostgresServer()
     try:
         for number in range(rounds):
             half: float | None = None
-            for name, figures in taken.items():
+            for name in ("SQLite", "PostgreSQL"):
                 _say(f"{broker}: {name}, round {number + 1} of {rounds}")
                 with tempfile.TemporaryDirectory() as folder, running_broker(broker, Path(folder)) as port:
                     database = server.ready() if name == "PostgreSQL" else ""
                     found = measure(Subject("relay", port, Path(folder), database), sizes, half)
                 half = half or found["half load (presses/s)"]
-                figures.append({row: value for row, value in found.items() if row.startswith(wanted)})
+                taken[name].append({row: value for row, value in found.items() if row.startswith(wanted)})
     finally:
         server.stop()
         server.remove()
-    return _heading(f"Broker: {broker}. Both are the relay.", rounds, None) + table(taken, {})
+    return taken
 
 
 def table(taken: Mapping[str, Sequence[Figures]], aims: Mapping[str, str]) -> str:
@@ -254,11 +257,27 @@ def _figure(values: list[float]) -> str:
     return f"{statistics.median(values):,.2f}" if values else "–"
 
 
-def _heading(what: str, rounds: int, missing: str | None) -> str:
+def page_of(broker: str, taken: Taken) -> str:
+    """A table with what must be known of it."""
     cores = len(os.sched_getaffinity(0))
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    told = f" {missing}." if missing else ""
-    return f"{what} Machine: {cores} cores, {memory_gib:.0f} GiB. Median of rounds: {rounds}.{told}\n\n"
+    rounds = len(next(iter(taken.values())))
+    lacking = "" if "nodered" in taken or "SQLite" in taken else f" {node_red_missing()}."
+    about = f"Broker: {broker}. Machine: {cores} cores, {memory_gib:.0f} GiB. Median of rounds: {rounds}.{lacking}"
+    return f"{about}\n\n{table(taken, PRESS_AIMS)}"
+
+
+def with_earlier(path: Path, name: str, taken: Taken) -> Taken:
+    """Put these rounds into the file, and return all of the same name that are in it."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"name": name, "taken": taken}) + "\n")
+    whole: Taken = {kind: [] for kind in taken}
+    for line in path.read_text("utf-8").splitlines():
+        kept = json.loads(line)
+        if kept["name"] == name and kept["taken"].keys() == taken.keys():
+            for kind, figures in kept["taken"].items():
+                whole[kind] += figures
+    return whole
 
 
 def _say(what: str) -> None:
@@ -283,12 +302,13 @@ def main() -> None:
     parser.add_argument("--broker", choices=("mosquitto", "nats"), action="append")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--add", type=Path, help="keep the rounds in this file, and count those that are in it")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     arguments = parser.parse_args()
     if arguments.quick and arguments.write:
         parser.error("figures of a quick run are not worth keeping")
     sizes = QUICK if arguments.quick else Sizes()
-    parts: dict[str, Callable[[str, Sizes, int], str]] = {
+    parts: dict[str, Callable[[str, Sizes, int], Taken]] = {
         "press": run_press,
         "restart": run_restart,
         "postgres": run_postgres,
@@ -297,10 +317,14 @@ def main() -> None:
         # One broker is enough for what the broker has no part in.
         brokers = arguments.broker or (["mosquitto", "nats"] if part == "press" else ["mosquitto"])
         for broker in brokers:
-            text = parts[part](broker, sizes, arguments.rounds)
+            name = f"{part} {broker}"
+            taken = parts[part](broker, sizes, arguments.rounds)
+            if arguments.add is not None:
+                taken = with_earlier(arguments.add, name, taken)
+            text = page_of(broker, taken)
             print(f"{part}\n\n{text}")
             if arguments.write:
-                write_section(f"{part} {broker}", text)
+                write_section(name, text)
 
 
 if __name__ == "__main__":
