@@ -6,7 +6,8 @@
     python -m bench.relay --part press --add rounds.jsonl --write    # with the rounds that are in the file, and into it
 
 Parts: ``press`` (idle, half load, heartbeats, burst, sustained), ``restart`` (100,000 open alarms), ``postgres`` (what
-PostgreSQL and the fence cost). Figures are ratios, not promises; nothing here can fail by being slow.
+PostgreSQL and the fence cost), ``register`` (a million devices imported; 100,000 served while one is changed). Figures
+are ratios, not promises; nothing here can fail by being slow.
 
 The floor (``bench/floor.py``) is what cannot be left out: read a press, commit everything that waits with one fsync,
 acknowledge, publish one ring. Node-RED does what it can with a flow (``bench/peers/nodered``). The subjects of a round
@@ -30,6 +31,7 @@ from pathlib import Path
 
 from bench.opened import KEPT_WITHIN_S, lags_s, open_alarms, spread
 from bench.presser import Presser, heartbeats, quantile
+from bench.registers import change_while_pressed, import_large
 from bench.subjects import ROOT, Subject, node_red_missing, running_broker
 from tests.postgres import PostgresServer
 
@@ -56,6 +58,9 @@ class Sizes:
     due: int = 10_000
     """Of these, deadlines that fall due while the relay is down or soon after."""
     due_s: float = 30.0
+    registered: int = 500_000
+    """Households that are imported; and how many are served:"""
+    served: int = 50_000
 
     @property
     def households(self) -> int:
@@ -64,7 +69,17 @@ class Sizes:
 
 
 QUICK = Sizes(
-    idle=40, half_s=0.5, burst=1_000, sustained=1_000, beaten=40, beating=1_000, opened=2_000, due=400, due_s=3
+    idle=40,
+    half_s=0.5,
+    burst=1_000,
+    sustained=1_000,
+    beaten=40,
+    beating=1_000,
+    opened=2_000,
+    due=400,
+    due_s=3,
+    registered=5_000,
+    served=2_000,
 )
 
 
@@ -238,10 +253,36 @@ def run_postgres(broker: str, sizes: Sizes, rounds: int) -> Taken:
     return taken
 
 
+def run_register(broker: str, sizes: Sizes, rounds: int) -> Taken:
+    """Rows of ``register``."""
+    taken: Taken = {"relay": []}
+    for number in range(rounds):
+        _say(f"{broker}: registers, round {number + 1} of {rounds}")
+        with tempfile.TemporaryDirectory() as name:
+            found = import_large(Path(name), sizes.registered)
+        with tempfile.TemporaryDirectory() as name, running_broker(broker, Path(name)) as port:
+            subject = Subject("relay", port, Path(name))
+            subject.import_register(sizes.served)
+            subject.start()
+            presser = Presser(port)
+            try:
+                ready(subject, presser)
+                found |= change_while_pressed(subject, presser, sizes.served)
+            finally:
+                presser.close()
+                subject.stop()
+        taken["relay"].append(found)
+    return taken
+
+
 def table(taken: Mapping[str, Sequence[Figures]], aims: Mapping[str, str]) -> str:
     """Medians over the rounds; the ratio of the first two columns with its spread."""
     names = list(taken)
-    first, second = names[0], names[1]
+    first = names[0]
+    if len(names) == 1:
+        rows = [f"| {row} | {_figure([figures[row] for figures in taken[first]])} |" for row in taken[first][0]]
+        return "\n".join([f"| what | {first} |", "| --- | ---: |", *rows]) + "\n"
+    second = names[1]
     columns = ["what", *names, f"{first} / {second}", "of the rounds", "aim"]
     lines = [f"| {' | '.join(columns)} |", f"| --- {'| ---: ' * (len(columns) - 2)}| --- |"]
     for row in taken[first][0]:
@@ -262,7 +303,7 @@ def page_of(broker: str, taken: Taken) -> str:
     cores = len(os.sched_getaffinity(0))
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     rounds = len(next(iter(taken.values())))
-    lacking = "" if "nodered" in taken or "SQLite" in taken else f" {node_red_missing()}."
+    lacking = "" if "floor" not in taken or "nodered" in taken else f" {node_red_missing()}."
     about = f"Broker: {broker}. Machine: {cores} cores, {memory_gib:.0f} GiB. Median of rounds: {rounds}.{lacking}"
     return f"{about}\n\n{table(taken, PRESS_AIMS)}"
 
@@ -298,7 +339,7 @@ def write_section(name: str, text: str) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("press", "restart", "postgres"), action="append")
+    parser.add_argument("--part", choices=("press", "restart", "postgres", "register"), action="append")
     parser.add_argument("--broker", choices=("mosquitto", "nats"), action="append")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
@@ -312,6 +353,7 @@ def main() -> None:
         "press": run_press,
         "restart": run_restart,
         "postgres": run_postgres,
+        "register": run_register,
     }
     for part in arguments.part or parts:
         # One broker is enough for what the broker has no part in.

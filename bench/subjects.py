@@ -46,7 +46,7 @@ class Subject:
         """Begin to run; whether it is ready is seen by its first ring."""
         environment = {**os.environ}
         if self.kind == "relay":
-            words = [sys.executable, "-m", "relay", "run", "--config", str(self._config())]
+            words = [sys.executable, "-m", "relay", "run", "--config", str(self.config())]
         elif self.kind == "floor":
             floor = ROOT / "bench" / "floor.py"
             words = [sys.executable, str(floor), str(self.port), str(self.scratch / "floor.db")]
@@ -62,7 +62,7 @@ class Subject:
         if self.kind == "relay":
             write_register(self.scratch / "register.toml", households)
             words = [sys.executable, "-m", "relay", "register", "import", str(self.scratch / "register.toml")]
-            words += ["--config", str(self._config())]
+            words += ["--config", str(self.config())]
             subprocess.run(words, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def kill(self) -> None:
@@ -97,7 +97,8 @@ class Subject:
             raise SystemExit(f"{self.kind} has ended: {(self.scratch / f'{self.kind}.log').read_text()[-2000:]}")
         return self.process.pid
 
-    def _config(self) -> Path:
+    def config(self) -> Path:
+        """The relay's settings, written."""
         config = self.scratch / "relay.toml"
         database = self.database or str(self.database_file)
         config.write_text(f'name = "bench"\ndatabase = "{database}"\n[mqtt]\nhost = "127.0.0.1"\nport = {self.port}\n')

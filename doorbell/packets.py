@@ -118,6 +118,10 @@ class Outbox:
         """Queue a PUBACK."""
         self.waiting.append(b"\x40\x02%b" % mid.to_bytes(2, "big"))
 
+    def unacked(self) -> list[int]:
+        """What the broker has not acknowledged."""
+        return sorted(self._unacked)
+
     def settled(self, mids: list[int]) -> None:
         """The broker has acknowledged these."""
         self._unacked.difference_update(mids)
