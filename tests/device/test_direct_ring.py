@@ -120,6 +120,12 @@ def test_a_panel_that_goes_on_calling_is_heard_when_nobody_can_be_coming(
     assert (ring.calls, reason) == (calls, None)
 
 
+def test_it_rings_again_under_the_newest_press_though_an_older_one_is_told_again() -> None:
+    ring = replace(ACCEPTED[0], alarm=OTHER, presses=frozenset({ALARM, OTHER}))
+    ((again,), _) = hear((ring,), help_(ALARM, 3), NOW + LIMITS.arrive_ms)
+    assert (again.calls, again.alarm) == (True, OTHER)
+
+
 def test_the_relays_ring_takes_its_place() -> None:
     assert merge_relay(CALLED, Desired(rev=5, rings=(RELAY_RING,)), news=False) == ()
     other = RELAY_RING.model_copy(update={"alarm": OTHER})

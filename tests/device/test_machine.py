@@ -9,7 +9,7 @@ import pytest
 
 from device.core.bell import Answer, BellState
 from device.core.button import Edge, Sample
-from device.core.effects import Effect, Ignored, Keep, Noted, OutboxRow, Tell, Tune
+from device.core.effects import Effect, Ignored, Keep, Noted, OutboxRow, Play, Send, Tell, Tune
 from device.core.line import lines_deadline, lines_due, new_line
 from device.core.machine import (
     DesiredArrived,
@@ -26,6 +26,7 @@ from device.core.machine import (
 from device.core.moment import Moment
 from device.core.panel import PanelState
 from device.core.role import ButtonName, LinkChanged, PeerSaid, Role, TimePassed
+from device.core.signals import Tone
 from doorbell.wire import ClockState, Desired, DeviceSettings, EventType, Panel
 from tests.device.direct import E1, E2, PANEL, STRANGER, said
 from tests.device.doubles import ALARM, OTHER, START
@@ -123,6 +124,16 @@ def test_a_press_that_a_worn_contact_gives_too_often_is_deferred_for_help_and_do
     assert Noted("button.pressed", name) not in effects
 
 
+def test_a_deferred_press_is_answered_at_once_and_then_every_two_seconds_and_a_doubted_one_never() -> None:
+    """It may be a finger: somebody who presses must see that the panel lives, and a wet contact must not sing."""
+    for name, answered in ((ButtonName.HELP, [True, False, True]), (ButtonName.OK, [False, False, False])):
+        device = Device()
+        for _ in range(device.limits.contact.press_burst):
+            device.press(name, 200)
+        heard = [Play(Tone.HEARD) in device.press(name, after_ms) for after_ms in (200, 200, 2_000)]
+        assert heard == answered
+
+
 def test_lines_are_looked_at_when_the_first_is_due() -> None:
     lines = {ButtonName.HELP: new_line(NOW, active=True), ButtonName.OK: new_line(NOW, active=False)}
     limits = (LIMITS.button, LIMITS.contact)
@@ -163,6 +174,27 @@ def test_a_desired_that_is_older_is_named_and_tunes_nothing() -> None:
     assert [one.reason for one in of(old, Ignored)] == ["stale_rev"]
     assert of(old, Tune) == []
     assert device.state.twin.rev == 6
+
+
+def test_while_the_line_is_down_nothing_is_sent_and_all_of_it_when_it_is_up() -> None:
+    device = Device()
+    device.tell(LinkChanged(up=True))
+    device.tell(LinkChanged(up=False))
+    assert of(device.press(ButtonName.HELP), Send) == []
+    assert of(device.tell(TimePassed(), 60_000), Send) == []
+    assert [one.event.type for one in of(device.tell(LinkChanged(up=True)), Send)] == [EventType.HELP]
+
+
+def test_a_relay_that_says_something_new_hears_at_once_what_it_has_not_receipted() -> None:
+    """What a broker says again is nothing new: the relay may be dead."""
+    for rev, sent in ((5, []), (6, [EventType.HELP])):
+        device = Device()
+        device.tell(LinkChanged(up=True))
+        device.tell(DesiredArrived(Desired(rev=5, panel=Panel())))
+        device.press(ButtonName.HELP)
+        assert len(of(device.tell(TimePassed(), 2_000), Send)) == 1, "sent twice, due in four seconds"
+        again = device.tell(DesiredArrived(Desired(rev=rev, panel=Panel())), 100)
+        assert [one.event.type for one in of(again, Send)] == sent
 
 
 def test_a_press_that_lay_on_a_disk_which_could_not_be_read_at_start_is_a_press() -> None:
