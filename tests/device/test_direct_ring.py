@@ -262,6 +262,8 @@ def test_nobody_to_tell_is_no_deadline_and_what_is_not_wanted_any_more_is_forgot
     state = peers_connected(PeerState(), NOW - 60_000, LIMITS, up=True)
     state, due = peers_due(state, [replace(TELLING, to=())], NOW + 9_000, LIMITS)
     assert (due, peers_deadline(state)) == ((), None)
+    urgent = Telling(E2, (BELL,), NOW + 9_000, at_once=True)
+    assert peers_due(state, [replace(TELLING, to=()), urgent], NOW + 9_000, LIMITS)[1] == (urgent,)
     state, _ = peers_due(state, [TELLING], NOW + 9_000, LIMITS)
     assert peers_due(state, [], NOW + 9_100, LIMITS)[0].due == ()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from device.core.bell import Answer, BellState
+from device.core.bell import Answer, BellLimits, BellState
 from device.core.button import Edge, Sample
 from device.core.effects import Effect, Ignored, Keep, Noted, OutboxRow, Play, Send, Tell, Tune
 from device.core.line import lines_deadline, lines_due, new_line
@@ -24,7 +25,8 @@ from device.core.machine import (
     new_device,
 )
 from device.core.moment import Moment
-from device.core.panel import PanelState
+from device.core.panel import PanelLimits, PanelState
+from device.core.peer import PeerLimits
 from device.core.role import ButtonName, LinkChanged, PeerSaid, Role, TimePassed
 from device.core.signals import Tone
 from doorbell.wire import ClockState, Desired, DeviceSettings, EventType, Panel
@@ -145,6 +147,28 @@ def test_lines_are_looked_at_when_the_first_is_due() -> None:
     assert lines_deadline(later, *limits) == at
 
 
+# --- the moment -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "synced", "clock", "under_way_ms"),
+    [
+        (5, True, ClockState.SYNCED, 3_000),
+        (2, True, ClockState.SYNCED, 0),
+        (-60, True, ClockState.SYNCED, 0),
+        (5, False, ClockState.SYNCED, None),
+        (5, True, ClockState.UNSYNCED, None),
+    ],
+)
+def test_how_long_a_word_was_on_its_way_is_known_by_two_clocks_or_not_at_all(
+    wall_s: int, clock: ClockState, under_way_ms: int | None, *, synced: bool
+) -> None:
+    """Said at START and two seconds old then: what is beyond that it has waited in a broker."""
+    moment = Moment(NOW, START + timedelta(seconds=wall_s), synced, "boot-1", 7, 0.0)
+    word = said(EventType.DONE, age_ms=2_000).model_copy(update={"clock": clock})
+    assert moment.under_way_ms(word) == under_way_ms
+
+
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
@@ -253,6 +277,21 @@ def test_what_is_not_in_the_outbox_any_more_is_told_to_nobody() -> None:
     assert device.state.outbox.waiting == ()
     assert of(device.tell(TimePassed(), 60_000), Tell) == []
     assert device.state.peer.due == ()
+
+
+def test_of_two_answers_the_one_that_the_relay_has_is_told_to_nobody() -> None:
+    device = answered()
+    device.state = replace(device.state, outbox=replace(device.state.outbox, waiting=device.state.outbox.waiting[:1]))
+    assert [(one.to, one.event.id) for one in of(device.tell(TimePassed(), 3_000), Tell)] == [(PANEL, E1)]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_each_role_has_its_own_times_of_the_direct_way(role: Role) -> None:
+    hasty, patient = PeerLimits(settle_ms=1_000), PeerLimits(settle_ms=30_000)
+    panel, bell = (hasty, patient) if role is Role.PANEL else (patient, hasty)
+    device = Device(role, limits=replace(LIMITS, panel=PanelLimits(peer=panel), bell=BellLimits(peer=bell)))
+    device.tell(LinkChanged(up=True))
+    assert device.state.peer.open_ms == NOW + 1_000
 
 
 def test_a_device_reports_at_its_first_turn_with_a_line_and_sleeps_until_its_next_heartbeat() -> None:

@@ -139,6 +139,33 @@ def test_of_several_copies_of_an_acceptance_the_one_that_waited_least_dates_it()
     assert same == word
 
 
+@pytest.mark.parametrize("promise", [PROMISED.promise, None], ids=["another comes", "nobody comes"])
+def test_a_bell_takes_back_only_its_own_word(promise: Promise | None) -> None:
+    """It had claimed and given up; whoever comes now comes all the same."""
+    word = DirectWord(promise, ((SECOND, 3), (BELL, 5)))
+    decline = heard(SECOND, said(EventType.DECLINE, id_=E2, seq=4))
+    assert hear_bell(word, decline, PRESSES, None, NOW, LIMITS) == (word, "peer_without_promise")
+
+
+def test_what_a_bell_said_before_it_handed_back_promises_nothing_when_it_is_heard_late() -> None:
+    decline = heard(BELL, said(EventType.DECLINE, id_=E2, seq=7))
+    back, _ = hear_bell(PROMISED, decline, PRESSES, None, NOW, LIMITS)
+    between = heard(BELL, said(EventType.ACCEPT, id_=STRANGER, seq=6))
+    assert hear_bell(back, between, PRESSES, None, NOW, LIMITS) == (back, "peer_too_old")
+
+
+def test_a_word_that_comes_after_the_relays_has_its_whole_time() -> None:
+    """What the relay said was said of another's; it does not know this one."""
+    bridged = hear_relay(PROMISED, shown(Stage.RINGING), (), NOW, LIMITS)
+    decline = heard(BELL, said(EventType.DECLINE, id_=E2, seq=6))
+    accept = heard(SECOND, said(EventType.ACCEPT, id_=STRANGER, seq=1))
+    word, _ = hear_bell(bridged, decline, (), shown(Stage.RINGING), NOW, LIMITS)
+    word, _ = hear_bell(word, accept, (), shown(Stage.RINGING), NOW, LIMITS)
+    after = word_now(word, NOW + LIMITS.merge_ms, LIMITS)
+    assert after.promise is not None
+    assert after.promise.bell == SECOND
+
+
 def test_a_promise_that_has_ended_is_not_made_again_by_an_old_copy_of_it() -> None:
     ended = word_now(PROMISED, NOW + LIMITS.arrive_ms, LIMITS)
     assert ended.promise is None
