@@ -36,13 +36,12 @@ def apply_desired(state: TwinState, desired: Desired) -> tuple[TwinState, tuple[
     the relay says it twice only when it has not heard that it was applied."""
     if desired.rev < state.rev:
         return state, (Ignored("stale_rev", f"{desired.rev} after {state.rev}"),)
-    told = None if desired.rev == state.rev else state.told
-    return replace(state, rev=desired.rev, desired=desired, told=told), ()
+    return replace(state, rev=desired.rev, desired=desired, told=None), ()
 
 
 def link_changed(state: TwinState, *, up: bool) -> TwinState:
     """A report is owed at every connect."""
-    return replace(state, connected=up, told=None if up else state.told)
+    return replace(state, connected=up, told=None)
 
 
 def report_due(state: TwinState, ringing: tuple[str, ...], now_ms: int) -> tuple[TwinState, bool]:
