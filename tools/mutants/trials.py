@@ -43,8 +43,11 @@ PLAIN = (
     "-m",
     "not slow and not system",
 )
-LIBRARIES = ("hypothesis.stateful", "pydantic", "structlog", "sqlalchemy", "time_machine", "rich.console", "typer")
-"""Loaded before forking, because every test would load them anew."""
+LIBRARIES = (
+    "hypothesis.stateful", "pydantic", "structlog", "sqlalchemy", "time_machine", "rich.console", "typer",
+    "doorbell.wire",
+)  # fmt: skip
+"""Loaded before forking, because every test would load them anew: what no core is part of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Package:
 
 PACKAGES = (
     Package("relay.core", ("tests/relay/core/test_*.py", "tests/relay/test_r*.py", "tests/stories/test_*.py")),
-    Package("device.core", ("tests/device/test_*.py", "tests/stories/test_*.py")),
+    Package("device.core", ("tests/device/test_*.py", "tests/stories/test_*.py", "tests/test_wiring_pages.py")),
 )
 
 
