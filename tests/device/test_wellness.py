@@ -16,6 +16,7 @@ from device.core.wellness import (
     CALM_S,
     MAX_HOLD_S,
     Condition,
+    Episode,
     Reading,
     WellnessLimits,
     WellnessState,
@@ -147,7 +148,8 @@ def test_a_value_that_is_gone_neither_begins_nor_ends_anything() -> None:
     watch.last(200, undervoltage=True, wifi_dbm=-90)
     assert len(watch.told) == 2
     assert watch.last(7_200, **nothing) == []
-    assert len(watch.last(CALM_S + 10)) == 2
+    assert watch.last(CALM_S - 10) == [], "a value that is missing is no calm"
+    assert len(watch.last(20)) == 2
 
 
 def test_a_small_partition_is_nearly_full_at_a_tenth() -> None:
@@ -222,6 +224,39 @@ def test_after_a_day_without_it_a_fault_is_over_as_soon_as_the_first_time() -> N
     watch.last(DAY_S)
     watch.last(60, undervoltage=True)
     assert codes(watch.last(CALM_S + 10)) == [("undervoltage", True)]
+
+
+@pytest.mark.parametrize(("well_ms", "calm_s"), [(86_400_000 - 1, 8 * CALM_S), (86_400_000, CALM_S)])
+def test_only_a_whole_day_without_it_is_forgiven(well_ms: int, calm_s: int) -> None:
+    over_ms = 5_000_000
+    state = WellnessState({Condition.UNDERVOLTAGE: Episode(relapses=3, over_ms=over_ms)})
+    began_ms = over_ms + well_ms
+    told: list[tuple[int, bool]] = []
+    for after_ms, bad in (
+        (0, True),
+        (20_000, True),
+        (20_000 + calm_s * 1000 - 1, False),
+        (20_000 + calm_s * 1000, False),
+    ):
+        reading = Reading(Health(**{**WELL, "undervoltage": bad}), began_ms + after_ms, synced=True, connected=True)
+        state, troubles = advance_wellness(state, reading, WellnessLimits())
+        told += [(after_ms, one.cleared) for one in troubles]
+    assert told == [(20_000, False), (20_000 + calm_s * 1000, True)]
+
+
+@pytest.mark.parametrize(("pause_s", "told"), [(30, True), (31, False)])
+def test_a_lull_of_more_than_half_a_minute_begins_anew(pause_s: int, *, told: bool) -> None:
+    state = WellnessState()
+    for now_ms in (1_000_000, 1_000_000 + pause_s * 1000):
+        reading = Reading(Health(undervoltage=True), now_ms, synced=True, connected=True)
+        state, troubles = advance_wellness(state, reading, WellnessLimits())
+    assert bool(troubles) is told
+
+
+def test_what_is_bad_from_the_first_second_after_the_power_came_is_told_as_soon_as_ever() -> None:
+    watch = Watch(now_s=0)
+    assert watch.last(20, undervoltage=True) == []
+    assert codes(watch.last(5, undervoltage=True)) == [("undervoltage", False)]
 
 
 def test_the_settings_of_a_technician_are_the_limits() -> None:

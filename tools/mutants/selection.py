@@ -18,8 +18,8 @@ import pytest
 
 EXAMPLES = 25
 """Of a property-based test, always the same ones: what is chosen by chance would kill one mutant today, another not."""
-QUICK_S = 1.0
-"""Seconds of processor time of a test with so few examples; what takes longer is left out."""
+QUICK_S = 3.0
+"""Seconds of processor time of a test with so few examples, its calls being watched; what takes longer is left out."""
 WAITING = ("import threading", "import subprocess", "tests.device.waiting import", "tests.device.speakers import")
 """A file of tests in which this stands waits for threads or processes: not a test of a core, and left out."""
 
