@@ -60,6 +60,13 @@ def test_before_all_is_known_silence_makes_no_step_deaf_and_puts_off_no_step() -
     assert (story.alarm.step, story.alarm.due, story.alarm.deadline) == (0, Due.STEP, at(45))
 
 
+def test_silence_is_deafness_unless_the_relay_says_that_it_does_not_know_yet() -> None:
+    story = Story()
+    story.around = Surroundings(story.around.register, story.around.online)
+    story.at(DEAF_S).happens(DeadlinePassed())
+    assert story.alarm.step == 1
+
+
 def test_a_step_whose_only_bell_goes_offline_ends_at_once() -> None:
     story = Story().at(1).sound(PENG).at(10)
     story.around = Surroundings(story.around.register, frozenset({WANG}))
