@@ -276,7 +276,7 @@ def _reminded(state: BellState, now_ms: int, limits: BellLimits) -> tuple[BellSt
     """Accepted here and not said to be done: ask from time to time, never while it rings."""
     alarm = _own_alarm(state)
     if alarm is None:
-        return replace(state, remind_ms=None), ()
+        return (state if state.remind_ms is None else replace(state, remind_ms=None)), ()
     if state.remind_ms is None:
         return replace(state, remind_ms=now_ms + limits.remind_ms), ()
     if now_ms < state.remind_ms:
