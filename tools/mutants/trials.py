@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +49,8 @@ LIBRARIES = (
     "doorbell.wire",
 )  # fmt: skip
 """Loaded before forking, because every test would load them anew: what no core is part of."""
+_LIKELY = 2
+"""Files of tests that are asked first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +180,34 @@ class Trials:
     # --- what runs at import
 
     def _afresh(self, selection: Selection) -> None:
-        forks = Forks(self._jobs, self._settled)
-        for module in self._ledgers:
-            files = [path for path in self.files if module in path.read_text(encoding="utf-8")] or self.files
-            for mutant, compiled in self._unknown(module):
-                base = self._scratch / f"tmp-{mutant.place}"
-                forks.add(mutant.name, partial(_try_imported, mutant, compiled, files, selection, base))
-        forks.finish()
+        """First by the few files that notice most of a module, then, what they let pass, by all that name it."""
+        for chosen in (self._likely_files, self._naming_files):
+            passed: list[Tried] = []
+            forks = Forks(self._jobs, lambda tried, passed=passed: self._passed_or_settled(tried, passed))  # type: ignore[misc]
+            for module in self._ledgers:
+                for mutant, compiled in self._unknown(module):
+                    base = self._scratch / f"tmp-{mutant.place}"
+                    forks.add(mutant.name, partial(_try_imported, mutant, compiled, chosen(module), selection, base))
+            forks.finish()
+        for tried in passed:
+            self._settled(tried)
         self._save()
+
+    def _passed_or_settled(self, tried: Tried, passed: list[Tried]) -> None:
+        if tried.by == SURVIVED:
+            passed.append(tried)
+        else:
+            self._settled(tried)
+
+    def _naming_files(self, module: str) -> list[Path]:
+        return [path for path in self.files if module in path.read_text(encoding="utf-8")] or self.files
+
+    def _likely_files(self, module: str) -> list[Path]:
+        """Those that have noticed most of its mutants so far, and those that are called after it."""
+        noticed = Counter(by.partition("::")[0] for by in self._ledgers[module].killers.values())
+        most = [name for name, _ in noticed.most_common(_LIKELY)]
+        own = f"test_{module.rpartition('.')[2]}"
+        return [path for path in self.files if str(path) in most or path.stem.startswith(own)] or self.files[:1]
 
 
 def _try_exchanged(
