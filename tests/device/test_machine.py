@@ -10,7 +10,7 @@ import pytest
 
 from device.core.bell import Answer, BellLimits, BellState
 from device.core.button import Edge, Sample
-from device.core.effects import Effect, Ignored, Keep, Noted, OutboxRow, Play, Send, Tell, Tune
+from device.core.effects import Effect, Ignored, Keep, Noted, OutboxRow, Play, Send, Show, Tell, Tune
 from device.core.line import lines_deadline, lines_due, new_line
 from device.core.machine import (
     DesiredArrived,
@@ -28,7 +28,7 @@ from device.core.moment import Moment
 from device.core.panel import PanelLimits, PanelState
 from device.core.peer import PeerLimits
 from device.core.role import ButtonName, LinkChanged, PeerSaid, Role, TimePassed
-from device.core.signals import Tone
+from device.core.signals import Light, Tone
 from doorbell.wire import ClockState, Desired, DeviceSettings, EventType, Panel
 from tests.device.direct import E1, E2, PANEL, STRANGER, said
 from tests.device.doubles import ALARM, OTHER, START
@@ -134,6 +134,27 @@ def test_a_deferred_press_is_answered_at_once_and_then_every_two_seconds_and_a_d
             device.press(name, 200)
         heard = [Play(Tone.HEARD) in device.press(name, after_ms) for after_ms in (200, 200, 2_000)]
         assert heard == answered
+
+
+def test_the_light_of_a_panel_at_rest_answers_a_deferred_press_for_two_seconds() -> None:
+    device = Device()
+    device.tell(DesiredArrived(Desired(rev=1, panel=Panel())))
+    for _ in range(device.limits.contact.press_burst):
+        device.press(ButtonName.HELP, 200)
+    waiting = tuple(one.row.id for one in device.state.outbox.waiting)
+    device.tell(DesiredArrived(Desired(rev=2, panel=Panel(), stored=waiting)))
+    device.tell(TimePassed(), 6_000)
+    assert Show(Light.HEARD) in device.press(ButtonName.HELP, 200)
+    assert device.state.light is Light.HEARD
+    assert device.state.echo_until_ms is not None
+    left_ms = device.state.echo_until_ms - device.now_ms
+    assert device.tell(TimePassed(), left_ms - 1) == []
+    assert device.tell(TimePassed(), 1) == [Show(Light.OFFLINE)]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_device_shows_its_light_in_its_very_first_turn(role: Role) -> None:
+    assert Show(Light.OFFLINE) in Device(role).tell(TimePassed())
 
 
 def test_lines_are_looked_at_when_the_first_is_due() -> None:

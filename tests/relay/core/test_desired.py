@@ -13,6 +13,7 @@ from doorbell.wire import (
     Coverage,
     Desired,
     Neighbour,
+    Ring,
     Stage,
     decode,
 )
@@ -177,6 +178,15 @@ def test_a_ring_says_whom_where_and_how_often() -> None:
         "who": None,
         "mine": False,
     }
+
+
+def test_what_is_made_without_a_look_at_each_field_is_as_if_it_had_been_read() -> None:
+    """Equal, with every field said; the short way leaves nothing out that the library asks for."""
+    (ring,) = shown(PENG, [Story().at(1).sound(PENG).alarm]).rings
+    read = Ring.model_validate_json(ring.model_dump_json(by_alias=True))
+    assert ring == read
+    assert ring.model_fields_set == set(Ring.model_fields)
+    assert ring.model_copy(update={"presses": 2}) != read
 
 
 def test_names_and_places_go_to_called_bells_only() -> None:
