@@ -16,6 +16,11 @@ MAX_OPEN = 600
 """Words that have not come back, of ten minutes: by then nobody counts any more."""
 
 
+def echo_topic(topics: Topics, client_id: str) -> str:
+    """One that nobody else hears or says."""
+    return f"{topics.prefix}/{client_id}"
+
+
 class Echo:
     """Stands between the link and the loop's inbox. ``token`` tells this process's words from those of one before it.
 
@@ -23,7 +28,7 @@ class Echo:
     """
 
     def __init__(self, topics: Topics, client_id: str, token: str, sink: Callable[[LinkEvent], None]) -> None:
-        self.topic = f"{topics.prefix}/{client_id}"
+        self.topic = echo_topic(topics, client_id)
         self._token = token
         self._sink = sink
         self._count = 0

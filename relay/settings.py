@@ -18,6 +18,7 @@ from doorbell.settings import (
     read_password_file,
     read_table,
 )
+from relay.broker_settings import BrokerSettings
 from relay.core.lease import LeaseTimes
 from relay.database import Place, is_url, parse_place
 from relay.retention import Kept
@@ -153,6 +154,8 @@ class RelaySettings(Settings):
     status: StatusSettings = StatusSettings()
     traces: TracesSettings | None = None
     leases: LeaseSettings = LeaseSettings()
+    broker: BrokerSettings | None = None
+    """The broker whose configuration is written here."""
     authority: AuthoritySettings = Field(default_factory=dict, validate_default=True)
 
     @model_validator(mode="after")

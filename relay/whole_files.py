@@ -47,6 +47,11 @@ def append_whole(path: Path, after: int, line: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def make_private(folder: Path) -> None:
+    """Nobody but its owner may look into it."""
+    folder.chmod(SECRET_FOLDER)
+
+
 def sync_folder(path: Path) -> None:
     """Make sure that the folder's entries are on the disk."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

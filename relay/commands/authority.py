@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +13,7 @@ from rich.table import Table
 
 from doorbell.settings import read_password_file
 from doorbell.wire import format_time
+from relay.commands.broker import FolderOption, make_effective, make_plan, open_authority, tell_written
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Setting, enter
 from relay.issued import Identity, Purpose, Why, common_name
 from relay.texts import authority as say
@@ -31,7 +30,6 @@ app = typer.Typer(help=say.AUTHORITY.en, no_args_is_help=True)
 issue_app = typer.Typer(help=say.ISSUE.en, no_args_is_help=True)
 app.add_typer(issue_app, name="issue")
 
-FolderOption = Annotated[Path | None, typer.Option("--folder", help=say.FOLDER.en, file_okay=False)]
 RootPassphraseOption = Annotated[
     Path | None, typer.Option("--root-passphrase-file", help=say.ROOT_PASSPHRASE_FILE.en, dir_okay=False)
 ]
@@ -56,15 +54,15 @@ def create(
 
     setting = enter(context, config)
     place = folder or setting.settings.authority.directory
-    with _told(setting):
+    with setting.telling():
         if place.exists():
             raise RefusalError(say.AUTHORITY_EXISTS, folder=place)
         passphrase = _root_passphrase(setting, root_passphrase_file, twice=True)
         check_passphrase(passphrase)
         made = create_authority(place, name, passphrase, setting.settings.authority.passphrase())
     until = local_date(made.root.not_valid_after_utc)
-    told = {"community": made.community, "folder": place, "fingerprint": fingerprint(made.root), "until": until}
-    setting.out.print(setting.say(say.CREATED, **told), soft_wrap=True)
+    facts = {"community": made.community, "folder": place, "fingerprint": fingerprint(made.root), "until": until}
+    setting.out.print(setting.say(say.CREATED, **facts), soft_wrap=True)
     setting.out.print(setting.say(say.MOVE_ROOT_KEY, path=place / "root-key.pem"), soft_wrap=True)
 
 
@@ -77,8 +75,8 @@ def show(
 ) -> None:
     setting = enter(context, config)
     now = datetime.now(UTC)
-    with _told(setting):
-        authority = _open(setting, folder)
+    with setting.telling():
+        authority = open_authority(setting, folder)
         identities = list(authority.register())
     if as_json:
         typer.echo(json.dumps(_authority_json(authority, identities, now), ensure_ascii=False, indent=2))
@@ -120,8 +118,8 @@ def renew_issuing(
     from relay.adapters.authority import renew_issuing as renew  # noqa: PLC0415 - as above
 
     setting = enter(context, config)
-    with _told(setting):
-        authority = _open(setting, folder)
+    with setting.telling():
+        authority = open_authority(setting, folder)
         made = renew(authority, _root_passphrase(setting, root_passphrase_file), root_key)
     setting.out.print(
         setting.say(say.RENEWED_ISSUING, number=made.number, until=local_date(made.until)), soft_wrap=True
@@ -187,8 +185,8 @@ def sign(
     replace: ReplaceOption = None,
 ) -> None:
     setting = enter(context, config)
-    with _told(setting):
-        authority = _open(setting, folder)
+    with setting.telling():
+        authority = open_authority(setting, folder)
         if purpose is Purpose.BROKER:
             raise RefusalError(say.SIGNS_NO_BROKER)
         if to is not None and to.exists():
@@ -206,8 +204,8 @@ def sign(
             write_whole(to, made.chain, READABLE)
         except OSError as error:
             raise RefusalError(say.NOT_DELIVERED, name=made.line.name, path=to, reason=error.strerror) from None
-    told = {"name": made.line.name, "until": local_date(made.line.until), "path": to}
-    setting.out.print(setting.say(say.SIGNED, **told), soft_wrap=True)
+    facts = {"name": made.line.name, "until": local_date(made.line.until), "path": to}
+    setting.out.print(setting.say(say.SIGNED, **facts), soft_wrap=True)
 
 
 @app.command(help=say.REVOKE.en, epilog="doorbell-relay authority revoke bell-peng --why stolen")
@@ -219,31 +217,21 @@ def revoke(
     folder: FolderOption = None,
 ) -> None:
     setting = enter(context, config)
-    with _told(setting):
-        authority = _open(setting, folder)
+    with setting.telling():
+        authority = open_authority(setting, folder)
         taken = authority.revoke(name, why)
-    told = {"name": name, "why": say.WHYS[why], "count": len(taken.certificates), "path": authority.revoked_file}
-    setting.out.print(setting.say(say.TAKEN_BACK, **told), soft_wrap=True)
-    setting.out.print(setting.say(say.NOT_YET_AT_BROKER), soft_wrap=True)
+    facts = {"name": name, "why": say.WHYS[why], "count": len(taken.certificates), "path": authority.revoked_file}
+    setting.out.print(setting.say(say.TAKEN_BACK, **facts), soft_wrap=True)
+    if setting.settings.broker is None:
+        setting.out.print(setting.say(say.NOT_YET_AT_BROKER), soft_wrap=True)
+        return
+    with setting.telling():
+        plan = make_plan(setting, authority)
+        tell_written(setting, plan, plan.place.write(plan.files))
+        make_effective(setting, authority, plan)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _told(setting: Setting) -> Iterator[None]:
-    """What cannot be done is said in the language of the command."""
-    try:
-        yield
-    except RefusalError as refusal:
-        raise setting.refuse(refusal.text, **refusal.fields) from None
-
-
-def _open(setting: Setting, folder: Path | None) -> Authority:
-    from relay.adapters.authority import Authority  # noqa: PLC0415 - as above
-
-    settings = setting.settings.authority
-    return Authority(folder or settings.directory, settings.passphrase)
 
 
 def _issue(
@@ -255,8 +243,8 @@ def _issue(
     replacing: Why | None,
     hosts: tuple[str, ...] = (),
 ) -> None:
-    with _told(setting):
-        authority = _open(setting, folder)
+    with setting.telling():
+        authority = open_authority(setting, folder)
         target = to or Path(common_name(purpose, name) or name)
         if target.exists():
             raise RefusalError(say.FOLDER_EXISTS, path=target)
@@ -266,8 +254,8 @@ def _issue(
             make_folder_whole(target, made.files())
         except OSError as error:
             raise RefusalError(say.NOT_DELIVERED, name=made.line.name, path=target, reason=error.strerror) from None
-    told = {"name": made.line.name, "until": local_date(made.line.until), "folder": target}
-    setting.out.print(setting.say(say.ISSUED, **told), soft_wrap=True)
+    facts = {"name": made.line.name, "until": local_date(made.line.until), "folder": target}
+    setting.out.print(setting.say(say.ISSUED, **facts), soft_wrap=True)
 
 
 def local_date(at: datetime) -> str:

@@ -14,17 +14,18 @@ import typer
 from doorbell.errors import SetupError
 from doorbell.logs import configure_logs
 from doorbell.service import ExitCode
-from relay.commands import alarms, authority, register, rejected, store
+from relay.commands import alarms, authority, broker, register, rejected, store
 from relay.commands.journal import journal
 from relay.commands.run import run
 from relay.commands.setting import console
 from relay.ports import StoreError
 from relay.texts import Language, Text, choose_language, parse_language
 from relay.texts import authority as say_authority
+from relay.texts import broker as say_broker
 from relay.texts import commands as say
 
 PROGRAM = "doorbell-relay"
-CATALOGUES = (say, say_authority)
+CATALOGUES = (say, say_authority, say_broker)
 """Where the help's texts are."""
 
 _log = structlog.get_logger("relay")
@@ -37,6 +38,7 @@ app.command(help=say.JOURNAL.en, epilog="doorbell-relay journal --since 2026-11-
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(store.app, name="store")
 app.add_typer(authority.app, name="authority")
+app.add_typer(broker.app, name="broker")
 
 
 @app.callback(help=say.PROGRAM.en)

@@ -19,6 +19,7 @@ from relay.database import Place
 from relay.settings import DEFAULT_CONFIG, RelaySettings, load_relay_settings
 from relay.texts import Language, Text
 from relay.texts import commands as say
+from relay.texts.refusal import RefusalError
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help=say.CONFIG.en, envvar="DOORBELL_RELAY_CONFIG", dir_okay=False)
@@ -63,6 +64,14 @@ class Setting:
     def warn(self, text: Text, /, **fields: object) -> None:
         """A line on stderr that is no error."""
         self.err.print(f"{self.say(say.WARNING)}: {self.say(text, **fields)}", style="yellow")
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """What cannot be done in here is told in the language of this command."""
+        try:
+            yield
+        except RefusalError as refusal:
+            raise self.refuse(refusal.text, **refusal.fields) from None
 
     @property
     def database(self) -> Place:

@@ -34,8 +34,9 @@ SIGN = Text(
     "Sign a request (CSR) for a key that was made elsewhere and never leaves there.",
 )
 REVOKE = Text(
-    "吊销一个身份：丢失、被盗、损坏或已更换。",
-    "Take an identity back: it was lost, stolen, is broken, or was replaced.",
+    "吊销一个身份：丢失、被盗、损坏或已更换。设置文件有 [broker] 时，它的连接立即断开。",
+    "Take an identity back: it was lost, stolen, is broken, or was replaced. Where the settings have a [broker], its "
+    "connection ends at once.",
 )
 
 # Options and arguments
@@ -108,8 +109,8 @@ TAKEN_BACK = Text(
     "took {name} back ({why}): its certificates ({count}) are in {path}.",
 )
 NOT_YET_AT_BROKER = Text(
-    "消息代理读到新列表之前，它仍能进来。",
-    "Until the broker has read the new list, it is still let in.",
+    "消息代理读到新列表之前，它仍能进来：doorbell-relay broker config，再 doorbell-relay broker reload",
+    "Until the broker has read the new list, it is still let in: doorbell-relay broker config, then broker reload",
 )
 ISSUING_ENDS = Text(
     "签发密钥 {until} 到期，新证书也只到那天；请续期：doorbell-relay authority renew-issuing",

@@ -12,12 +12,13 @@ from relay.core.alarm import AlarmStage, HelperState, NoteType, Outcome
 from relay.core.journal import LineType
 from relay.texts import Language, Text, choose_language, register_problems
 from relay.texts import authority as authority_texts
+from relay.texts import broker as broker_texts
 from relay.texts import commands as command_texts
 from relay.texts.timeline import SENTENCES, tell_line
 from relay.texts.words import HELPER_STATES, KINDS, LINES, OUTCOMES, STAGES, line_word
 
 MODULES = [
-    *(command_texts, authority_texts, register_problems),
+    *(command_texts, authority_texts, broker_texts, register_problems),
     *map(import_module, ("relay.texts.timeline", "relay.texts.words")),
 ]
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 import trustme
 
-from sim.broker import EmbeddedBroker, free_port, speaks_mqtt
+from sim.broker import EmbeddedBroker, die_with_parent, free_port, speaks_mqtt
 
 MOSQUITTO = "/usr/sbin/mosquitto"
 
@@ -36,25 +36,15 @@ class Broker(Protocol):
         """End it by SIGKILL."""
 
 
-class MosquittoBroker:
-    """Debian's mosquitto as a process of ours, configured as docs and config/ do it for one machine.
+class MosquittoProcess:
+    """Debian's mosquitto as a process of ours, by a configuration that is there. ``port``: where it takes clients."""
 
-    With ``authority`` it wants TLS and a certificate from each client, takes the common name as user name, and lets
-    a device write and read its own topics only; ``relay-*`` names must be listed in ``relays``.
-    """
-
-    def __init__(
-        self, data_dir: Path, port: int = 0, *, authority: trustme.CA | None = None, relays: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, config: Path, port: int, log: Path, *, tls: bool) -> None:
         if shutil.which(MOSQUITTO) is None:
             pytest.fail(f"{MOSQUITTO} is missing and these tests need it: run `make test-deps`")
-        self.port = port or free_port()
-        self._data = data_dir
-        self._tls = authority is not None
+        self.port = port
+        self._config, self._log, self._tls = config, log, tls
         self._process: subprocess.Popen[bytes] | None = None
-        data_dir.mkdir(parents=True, exist_ok=True)
-        self._config = data_dir / "mosquitto.conf"
-        self._config.write_text("\n".join([*self._common(), *self._access(authority, relays), ""]), "utf-8")
 
     @property
     def pid(self) -> int | None:
@@ -63,7 +53,8 @@ class MosquittoBroker:
     def start(self) -> None:
         if self.pid is not None:
             return
-        self._process = subprocess.Popen([MOSQUITTO, "-c", str(self._config)], stdin=subprocess.DEVNULL)
+        command = [*die_with_parent(), MOSQUITTO, "-c", str(self._config)]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 10.0
         while not (self._accepts() if self._tls else speaks_mqtt(self.port)):
             try:
@@ -81,8 +72,7 @@ class MosquittoBroker:
 
     def log(self) -> str:
         """What it has written."""
-        path = self._data / "mosquitto.log"
-        return path.read_text("utf-8", "replace") if path.exists() else ""
+        return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -96,6 +86,23 @@ class MosquittoBroker:
                 return True
         except OSError:
             return False
+
+
+class MosquittoBroker(MosquittoProcess):
+    """Configured as docs/ do it for one machine.
+
+    With ``authority`` it wants TLS and a certificate from each client, takes the common name as user name, and lets
+    a device write and read its own topics only; ``relay-*`` names must be listed in ``relays``.
+    """
+
+    def __init__(
+        self, data_dir: Path, port: int = 0, *, authority: trustme.CA | None = None, relays: tuple[str, ...] = ()
+    ) -> None:
+        config, log = data_dir / "mosquitto.conf", data_dir / "mosquitto.log"
+        super().__init__(config, port or free_port(), log, tls=authority is not None)
+        self._data = data_dir
+        data_dir.mkdir(parents=True, exist_ok=True)
+        config.write_text("\n".join([*self._common(), *self._access(authority, relays), ""]), "utf-8")
 
     def _common(self) -> list[str]:
         return [

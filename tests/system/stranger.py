@@ -24,7 +24,7 @@ class Stranger:
         self._reader = self._sock.makefile("rb")
         self._mid = 0
         name = f"stranger-{uuid.uuid4()}".encode()
-        self._sock.sendall(_packet(0x10, b"\x00\x04MQTT\x04\x02\x00\x00" + _sized(name)))
+        self._sock.sendall(packet(0x10, b"\x00\x04MQTT\x04\x02\x00\x00" + sized(name)))
         assert self._read() == (CONNACK, b"\x00\x00")
 
     def __enter__(self) -> Self:
@@ -41,7 +41,7 @@ class Stranger:
     def say_all(self, messages: Iterable[tuple[str | bytes, bytes]], *, retain: bool = False) -> int:
         """Publish all; how many the broker has acknowledged before it cut the connection, if it did."""
         waiting = [
-            _packet(0x33 if retain else 0x32, _sized(_raw(topic)) + self._next_mid() + payload)
+            packet(0x33 if retain else 0x32, sized(_raw(topic)) + self._next_mid() + payload)
             for topic, payload in messages
         ]
         acknowledged = 0
@@ -72,11 +72,13 @@ def _raw(topic: str | bytes) -> bytes:
     return topic.encode() if isinstance(topic, str) else topic
 
 
-def _sized(raw: bytes) -> bytes:
+def sized(raw: bytes) -> bytes:
+    """A string of MQTT: its length before it."""
     return len(raw).to_bytes(2, "big") + raw
 
 
-def _packet(kind: int, body: bytes) -> bytes:
+def packet(kind: int, body: bytes) -> bytes:
+    """A packet with its fixed header."""
     size, head = len(body), bytearray([kind])
     while True:
         size, digit = divmod(size, 128)

@@ -16,12 +16,13 @@ from typing import Self
 
 from relay.adapters.store import SqlStore
 from relay.adapters.store_rows import JournalLine
-from tests.system.brokers import make_broker
+from tests.system.brokers import Broker, make_broker
 from tests.system.processes import WITHIN_S, Device, Program, run_to_end, until
 
 COMMUNITY, HOUSEHOLD, PANEL, FIRST, SECOND = "xihushan", "liu", "panel-liu", "bell-first", "bell-second"
 OTHER_PANEL, OTHER_BELL = "panel-chen", "bell-wu"
 """Registered with a household of their own, and never running: whoever speaks for them is a stranger to the first."""
+RELAY = "relay-town"
 STEP_WAIT_S = 3
 REGISTER = f"""
 [[community]]
@@ -77,17 +78,24 @@ steps = [
 class Town:
     """``with Town(directory, "embedded") as town:`` all of it runs inside and is at rest, and is ended outside.
 
-    ``devices_in``: a command that runs the devices' commands, in a world of its own. ``database``: elsewhere than in
-    the directory. What is between a program and the broker, and around it, may be more in another kind of town.
+    ``devices_in``: a command that runs the devices' commands, in a world of its own. ``broker``: another than ``kind``.
+    ``database``: elsewhere than in the directory. What is between a program and the broker, and around it, may be more
+    in another kind of town.
     """
 
     def __init__(
-        self, directory: Path, kind: str, *, devices_in: Sequence[str] = (), database: Path | None = None
+        self,
+        directory: Path,
+        kind: str,
+        *,
+        devices_in: Sequence[str] = (),
+        broker: Broker | None = None,
+        database: Path | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind
         self._devices_in = devices_in
-        self.broker = make_broker(kind, directory / "broker")
+        self.broker = broker or make_broker(kind, directory / "broker")
         self.database = database or directory / "relay.sqlite3"
         self.relay_config = directory / "relay.toml"
         self._directory = directory
@@ -97,6 +105,9 @@ class Town:
         self.first = self._device(FIRST, "bell")
         self.second = self._device(SECOND, "bell")
         self.devices = (self.panel, self.first, self.second)
+        (directory / "register.toml").write_text(REGISTER, "utf-8")
+        settings = f'name = "town"\ndatabase = "{self.database}"\n{self._common("relay")}\n\n[status]\nport = 0\n'
+        self.relay_config.write_text(settings, "utf-8")
         self._journal: list[JournalLine] = []
         self._leaving = ExitStack()
 
@@ -213,14 +224,10 @@ class Town:
         self._leaving.callback(shutil.rmtree, self._sockets, ignore_errors=True)
         self._leaving.callback(self.broker.stop)
         self.broker.start()
-        register = self._directory / "register.toml"
-        register.write_text(REGISTER, "utf-8")
-        settings = f'name = "town"\ndatabase = "{self.database}"\n{self._common("relay")}\n\n[status]\nport = 0\n'
-        self.relay_config.write_text(settings, "utf-8")
         for device in self.devices:
             self._leaving.callback(device.close)
             device.start()
-        self.ask_relay("register", "import", str(register))
+        self.ask_relay("register", "import", str(self._directory / "register.toml"))
         self.store = SqlStore.open(self.database)
         self._leaving.callback(self.store.close)
         self._leaving.callback(self.relay.stop)

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from relay.adapters.authority import x509
@@ -33,6 +33,9 @@ from relay.texts.refusal import RefusalError
 from relay.whole_files import READABLE, append_whole, write_whole
 
 ROOT, ROOT_KEY, REGISTER, REVOKED, LOCK = "root.pem", "root-key.pem", "issued.jsonl", "revoked.pem", "lock"
+
+
+PASSING = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,27 @@ class Authority:
             self._write_revoked(register, now, signers)
             return next(one for one in register.names[name] if one.number == standing.number)
 
+    def is_of(self, one: Identity, certificate: bytes) -> bool:
+        """Whether this certificate (PEM) is one of that identity, made by this authority."""
+        try:
+            serial = x509.serial_of(certificate)
+        except ValueError:
+            return False
+        return any(line.serial == serial for line in one.certificates)
+
+    def passing(self, one: Identity) -> Credential:
+        """A certificate under this name that is good for a quarter of an hour, to take its place at a broker.
+
+        It is in no register, and nothing of it is kept: a broker gives it no rights.
+        """
+        now, key = self._now(), new_key()
+        line = one.newest.model_copy(
+            update={"number": "0", "serial": _serial(), "since": now - x509.BACKDATED, "until": now + PASSING}
+        )
+        signer = self._signer(now)
+        chain = x509.pem_of(x509.make_certificate(signer, line, key.public_key())) + x509.pem_of(signer.certificate)
+        return Credential(line, chain, self.ca, pack_key(key, None))
+
     def revocation_list(self) -> bytes:
         """The lists of all issuing authorities that have not ended, PEM: exactly what the register says."""
         with self._writing():
@@ -207,7 +231,7 @@ class Authority:
                 at=now,
                 name=user,
                 number=number,
-                serial=f"{secrets.randbits(150) | 1 << 150:x}",
+                serial=_serial(),
                 purpose=purpose,
                 since=now - x509.BACKDATED,
                 until=min(now + x509.LASTS, self.issuing[-1].until),
@@ -318,6 +342,11 @@ def issuing_file(number: int) -> str:
 def issuing_key_file(number: int) -> str:
     """Where its key is."""
     return f"issuing-{number}-key.pem"
+
+
+def _serial() -> str:
+    """By chance, so that nobody can know the next one (CA/Browser Forum, 7.1)."""
+    return f"{secrets.randbits(150) | 1 << 150:x}"
 
 
 def _check_hosts(purpose: Purpose, hosts: tuple[str, ...]) -> None:

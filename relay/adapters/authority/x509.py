@@ -144,6 +144,11 @@ def load_certificate(pem: bytes) -> Certificate:
     return x509.load_pem_x509_certificate(pem)
 
 
+def serial_of(pem: bytes) -> str:
+    """The serial number of the first certificate of a file, as it is in the register. ``ValueError`` if it has none."""
+    return f"{load_certificate(pem).serial_number:x}"
+
+
 def pem_of(certificate: Certificate) -> bytes:
     """The certificate, PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
