@@ -1,4 +1,4 @@
-"""When a certificate is valid, read from its file: all of X.509 that the daemon needs, which has no library for it."""
+"""When a certificate is valid and whose it is: all of X.509 that the daemon needs, which has no library for it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_SERIAL_NUMBER = bytes.fromhex("0603550405")
+"""The attribute ``serialNumber`` of a name (2.5.4.5), as it is encoded."""
 _INTEGER, _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x30, 0x17, 0x18, 0xA0
 _LONG_FORM = 0x80
 
@@ -33,8 +35,33 @@ def read_validities(path: Path) -> tuple[Validity, ...]:
     return tuple(found)
 
 
+def read_identity_number(path: Path) -> str | None:
+    """The number of an identity, which our authority writes into the subject (docs/adr/0012); None without one, or
+    where the file cannot be read: that is told where it is used."""
+    try:
+        found = _PEM.search(path.read_text("ascii", "replace"))
+        subject = _subject(ssl.PEM_cert_to_DER_cert(found[0])) if found is not None else b""
+        _, attribute, value = subject.partition(_SERIAL_NUMBER)
+        number = _element(value)[1].decode("ascii") if attribute else ""
+    except (OSError, ValueError, IndexError):
+        return None
+    return number if number.isalnum() else None
+
+
 def _validity(der: bytes) -> Validity:
-    """RFC 5280, 4.1: Certificate { TBSCertificate { [version], serial, algorithm, issuer, validity, ... } ... }."""
+    _, times, _ = _element(_from_validity(der))
+    first, begins, times = _element(times)
+    last, ends, _ = _element(times)
+    return Validity(_time(first, begins), _time(last, ends))
+
+
+def _subject(der: bytes) -> bytes:
+    _, _, rest = _element(_from_validity(der))
+    return _element(rest)[1]
+
+
+def _from_validity(der: bytes) -> bytes:
+    """RFC 5280, 4.1: Certificate { TBSCertificate { [version], serial, algorithm, issuer, validity, subject ... } }."""
     _, certificate, _ = _element(der)
     _, fields, _ = _element(certificate)
     for wanted in (_VERSION, _INTEGER, _SEQUENCE, _SEQUENCE):
@@ -43,10 +70,7 @@ def _validity(der: bytes) -> Validity:
             fields = rest
         elif wanted != _VERSION:  # only the version may be left out
             raise ValueError("no certificate")
-    _, times, _ = _element(fields)
-    first, begins, times = _element(times)
-    last, ends, _ = _element(times)
-    return Validity(_time(first, begins), _time(last, ends))
+    return fields
 
 
 def _element(der: bytes) -> tuple[int, bytes, bytes]:

@@ -20,12 +20,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.bulk import BulkSocket, Waker, in_bulk
+from doorbell.certificates import read_identity_number
 from doorbell.clock_doubt import ClockDoubt
 from doorbell.dial import share_of
 from doorbell.link import Delivery, LinkEvent
 from doorbell.packets import Outbox
 from doorbell.reasons import explain_disconnect
-from doorbell.settings import MqttSettings
+from doorbell.settings import MqttSettings, TlsSettings
 from doorbell.tls import NamedContext, tls_context
 from doorbell.wire import Presence
 
@@ -53,6 +54,16 @@ class Introduction:
     clean_session: bool
     presence_topic: str | None
     doubt: ClockDoubt | None = None
+
+
+def session_name(client_id: str, tls: TlsSettings | None) -> str:
+    """The client id as it is told to the broker: with the number of our identity, if our certificate has one.
+
+    Some brokers let anybody who has come in take over any session by its client id (NATS; MQTT demands no more). The
+    number is known to who holds the certificate alone: TLS 1.3 shows it to nobody else.
+    """
+    number = read_identity_number(tls.certificate) if tls is not None and tls.certificate is not None else None
+    return client_id if number is None else f"{client_id}-{number}"
 
 
 class Owner(Protocol):
@@ -209,7 +220,7 @@ class Connection:
         settings, said = self.settings, self._introduction
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=said.client_id,
+            client_id=session_name(said.client_id, settings.tls),
             clean_session=said.clean_session,
             protocol=paho.MQTTv311,
             reconnect_on_failure=False,

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relay.broker_mosquitto import mosquitto_files
+from relay.broker_nats import nats_configuration
 from relay.broker_rights import Access
 from relay.broker_settings import BrokerKind, BrokerSettings
 from relay.texts import broker as say
 from relay.texts.refusal import RefusalError
 from relay.whole_files import make_private, write_whole
 
-CERTIFICATE, KEY = "certificate.pem", "key.pem"
+CERTIFICATE, KEY, CONFIGURATION = "certificate.pem", "key.pem", "love-doorbell.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,19 @@ class BrokerFolder:
 
     def wanted(self, access: Access, ca: bytes, revoked: bytes) -> dict[str, bytes]:
         """What should be in it, by name. ``ca``: whom to trust; ``revoked``: who is not let in any more."""
+        place = self.folder.absolute()
         match self.settings.kind:
             case BrokerKind.MOSQUITTO:
-                made = mosquitto_files(self.settings, self.folder.absolute(), access.rights)
-        return {name: text.encode() for name, text in made.items()} | {"ca.pem": ca, "revoked.pem": revoked}
+                made = mosquitto_files(self.settings, place, access.rights)
+                return {name: text.encode() for name, text in made.items()} | {"ca.pem": ca, "revoked.pem": revoked}
+            case BrokerKind.NATS:
+                text = nats_configuration(self.settings, place, access.rights)
+                return {CONFIGURATION: text.encode(), "ca.pem": ca}
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no configuration was ever written here."""
+        return not (self.folder / CONFIGURATION).exists()
 
     def certificate(self) -> bytes:
         """The broker's own certificate. ``RefusalError`` if it or its key is not there."""

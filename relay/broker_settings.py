@@ -18,6 +18,17 @@ class BrokerKind(StrEnum):
     """Which program it is."""
 
     MOSQUITTO = "mosquitto"
+    NATS = "nats"
+
+
+class ClusterSettings(Settings):
+    """The other servers of a NATS cluster, which are one broker together."""
+
+    others: Annotated[tuple[HostName, ...], Field(min_length=1, max_length=6)]
+    """Names or addresses, as they are in those servers' certificates."""
+    listen: HostName = "0.0.0.0"
+    port: PortNumber = 6222
+    """On which the servers speak to each other; the same for all."""
 
 
 class BrokerSettings(Settings):
@@ -38,6 +49,9 @@ class BrokerSettings(Settings):
     log: LogName = "syslog"
     log_connections: bool = True
     """A line for each that comes and goes."""
+    server_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\z")] = "doorbell"
+    """Of a NATS server, to which its clients' sessions belong: it must not change."""
+    cluster: ClusterSettings | None = None
     unit: UnitName | None = None
     """The systemd unit, such as ``mosquitto.service``, with which it is made to read its configuration again."""
     pid_file: FilePathSetting | None = None
@@ -48,6 +62,12 @@ class BrokerSettings(Settings):
         for name in ("listen", "user", "data", "directory"):
             if not str(getattr(self, name) or "").isprintable():
                 raise ValueError(f"[broker] {name} has a line break or another control character in it")
+        return self
+
+    @model_validator(mode="after")
+    def _cluster_is_of_nats(self) -> Self:
+        if self.cluster is not None and self.kind is not BrokerKind.NATS:
+            raise ValueError("[broker.cluster] is for a NATS server only")
         return self
 
     @model_validator(mode="after")

@@ -40,6 +40,10 @@ _NAMES = {
 }
 
 
+BROKER_ALIAS = "broker.love-doorbell.invalid"
+"""A name in every broker's certificate beside those of its host: by it the servers of a cluster know each other."""
+
+
 def common_name(purpose: Purpose, name: str) -> str | None:
     """Who it is at a broker and in a certificate: a device by its id, a relay as ``relay-NAME``, a broker as
     ``broker.NAME``. None where that is no name: no device may be called ``relay-…``, and the dot is in no device's id.

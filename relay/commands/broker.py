@@ -30,7 +30,6 @@ OUTDATED = 1
 """The exit code of ``config --check`` when something is not as it should be."""
 SOON_DAYS = 60
 MAX_SHOWN = 12
-MAIN_FILE = {BrokerKind.MOSQUITTO: "/etc/mosquitto/mosquitto.conf"}
 SPARE_FILES = 1_000
 """Beside those of its connections."""
 SYSTEMCTL_S = 60
@@ -64,17 +63,11 @@ def config(
                 raise typer.Exit(OUTDATED)
             setting.out.print(setting.say(say.CURRENT, folder=plan.place.folder), soft_wrap=True)
             return
-        first = len(plan.place.outdated(plan.files)) >= len(plan.files) - 1  # its identity brings the authority's
+        first = plan.place.is_new
         written = plan.place.write(plan.files)
     tell_written(setting, plan, written)
     if first:
-        facts = {
-            "main": MAIN_FILE[plan.place.settings.kind],
-            "folder": plan.place.folder.absolute(),
-            "unit": plan.place.settings.unit or "mosquitto",
-            "files": plan.place.settings.max_connections + SPARE_FILES,
-        }
-        setting.out.print(setting.say(say.INCLUDE, **facts), soft_wrap=True)
+        tell_how_to_begin(setting, plan.place)
     elif written:
         setting.out.print(setting.say(say.THEN_RELOAD))
 
@@ -99,6 +92,19 @@ def reload(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def tell_how_to_begin(setting: Setting, place: BrokerFolder) -> None:
+    """What a person does once."""
+    settings, folder = place.settings, place.folder.absolute()
+    match settings.kind:
+        case BrokerKind.MOSQUITTO:
+            text, unit = say.BEGIN_MOSQUITTO, "mosquitto.service"
+        case BrokerKind.NATS:
+            text, unit = say.BEGIN_NATS, "nats-server.service"
+    setting.out.print(setting.say(text, folder=folder), soft_wrap=True)
+    files = settings.max_connections + SPARE_FILES
+    setting.out.print(setting.say(say.OPEN_FILES, unit=settings.unit or unit, files=files), soft_wrap=True)
 
 
 def open_authority(setting: Setting, folder: Path | None) -> Authority:
@@ -168,7 +174,11 @@ def make_effective(
     else:
         raise RefusalError(say.NO_WAY_TO_RELOAD)
     setting.out.print(setting.say(say.RELOADED))
-    _cut(setting, authority, plan)
+    match settings.kind:
+        case BrokerKind.MOSQUITTO:
+            _cut(setting, authority, plan)
+        case BrokerKind.NATS:  # ends the connections of who is no user any more by itself
+            pass
 
 
 def _cut(setting: Setting, authority: Authority, plan: Plan) -> None:

@@ -47,11 +47,16 @@ CERTIFICATE_ENDS = Text(
     "the broker's certificate ends in {days} days, and then nobody can connect; make another: "
     "doorbell-relay authority issue broker",
 )
-INCLUDE = Text(
-    "第一次：在 {main} 里只留一行：include_dir {folder}\n"
+BEGIN_MOSQUITTO = Text(
+    "第一次：在 /etc/mosquitto/mosquitto.conf 里只留一行：include_dir {folder}",
+    "The first time: leave one line in /etc/mosquitto/mosquitto.conf: include_dir {folder}",
+)
+BEGIN_NATS = Text(
+    "这样启动：nats-server -c {folder}/love-doorbell.conf", "Start it so: nats-server -c {folder}/love-doorbell.conf"
+)
+OPEN_FILES = Text(
     "系统允许打开的文件要够多：systemctl edit {unit}，写 [Service] LimitNOFILE={files}",
-    "The first time: leave one line in {main}: include_dir {folder}\nIt must be allowed as many open files: systemctl "
-    "edit {unit}, and write [Service] LimitNOFILE={files}",
+    "It must be allowed as many open files: systemctl edit {unit}, and write [Service] LimitNOFILE={files}",
 )
 THEN_RELOAD = Text("然后：doorbell-relay broker reload", "then: doorbell-relay broker reload")
 RELOADED = Text("消息代理已重新读取设置", "the broker has been told to read its configuration again")

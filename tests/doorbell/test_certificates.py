@@ -9,7 +9,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorbell.certificates import Validity, read_validities
+from doorbell.certificates import Validity, read_identity_number, read_validities
 
 SECONDS = st.datetimes(datetime(1951, 1, 1), datetime(9998, 1, 1)).map(lambda at: at.replace(microsecond=0))  # noqa: DTZ001 - aware below
 AUTHORITY = trustme.CA()
@@ -44,10 +44,13 @@ def test_rubbish_is_passed_over(tmp_path_factory: pytest.TempPathFactory, at: in
     content[at % len(content)] = byte
     file.write_bytes(content)
     assert len(read_validities(file)) <= 1
+    assert read_identity_number(file) is None
     file.write_bytes(content[: at % len(content)])
     assert read_validities(file) == ()
+    assert read_identity_number(file) is None
 
 
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_validities(tmp_path / "none.pem")
+    assert read_identity_number(tmp_path / "none.pem") is None

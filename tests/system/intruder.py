@@ -41,12 +41,12 @@ class Papers:
 class Intruder:
     """A connection to the TLS port. ``OSError`` (``EOFError`` for a plain end) wherever the broker cuts it."""
 
-    def __init__(self, port: int, context: ssl.SSLContext | None) -> None:
-        self._raw = socket.create_connection((HOST, port), timeout=WITHIN_S)
+    def __init__(self, port: int, context: ssl.SSLContext | None, host: str = HOST) -> None:
+        self._raw = socket.create_connection((host, port), timeout=WITHIN_S)
         self._mid = 0
         self._heard: list[tuple[str, bytes]] = []
         try:
-            self.sock = context.wrap_socket(self._raw, server_hostname=HOST) if context is not None else self._raw
+            self.sock = context.wrap_socket(self._raw, server_hostname=host) if context is not None else self._raw
         except OSError:
             self._raw.close()
             raise

@@ -11,26 +11,31 @@ from relay.issued import Purpose
 from relay.whole_files import make_folder_whole
 from sim.broker import free_port
 from tests.relay.identities import PASSPHRASE, SCRYPT_N
-from tests.system.brokers import MosquittoProcess
+from tests.system.brokers import Broker, MosquittoProcess, NatsProcess
 from tests.system.processes import until
 from tests.system.town import FIRST, PANEL, RELAY, SECOND, Town
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
 class CertifiedTown(Town):
     """A town in which everybody has an identity, and the broker its configuration from the register."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kind: str) -> None:
         self._main = directory / "mosquitto.conf"
-        broker = MosquittoProcess(self._main, free_port(), directory / "broker.log", tls=True)
-        super().__init__(directory, "mosquitto", broker=broker)
+        port, log = free_port(), directory / "broker.log"
+        broker: Broker = (
+            MosquittoProcess(self._main, port, log, tls=True)
+            if kind == "mosquitto"
+            else NatsProcess(directory / "broker" / "love-doorbell.conf", port, log)
+        )
+        super().__init__(directory, kind, broker=broker)
 
     def _start(self) -> None:
         folder = self._directory
         authority = create_authority(folder / "authority", "西湖山小区", PASSPHRASE)
         for purpose, name, place in (
-            (Purpose.BROKER, "first", "mosquitto"),
+            (Purpose.BROKER, "first", "broker"),
             (Purpose.RELAY, "town", RELAY),
             *((Purpose.DEVICE, name, f"id-{name}") for name in (PANEL, FIRST, SECOND)),
         ):
@@ -38,13 +43,13 @@ class CertifiedTown(Town):
             make_folder_whole(folder / place, authority.issue(purpose, name, hosts=hosts).files())
         with self.relay_config.open("a", encoding="utf-8") as config:
             config.write(
-                f'[broker]\nlisten = "127.0.0.1"\nport = {self.broker.port}\ndirectory = "mosquitto"\n'
-                f'data = "data"\nlog = "file {folder}/broker.log"\nuser = "root"\n'
+                f'[broker]\nfor = "{self.kind}"\ndirectory = "broker"\nlisten = "127.0.0.1"\n'
+                f'port = {self.broker.port}\ndata = "data"\nlog = "file {folder}/broker.log"\nuser = "root"\n'
             )
         (folder / "data").mkdir()
         self.ask_relay("register", "import", str(folder / "register.toml"))
         self.ask_relay("broker", "config")
-        self._main.write_text(f"include_dir {folder / 'mosquitto'}\n", "utf-8")
+        self._main.write_text(f"include_dir {folder / 'broker'}\n", "utf-8")
         super()._start()
 
     def _common(self, name: str) -> str:
@@ -53,11 +58,12 @@ class CertifiedTown(Town):
         return super()._common(name).replace("\n[logs]", f"\n[mqtt.tls]\n{tls}\n[logs]")
 
 
+@pytest.mark.parametrize("kind", ["mosquitto", "nats"])
 def test_a_press_rings_and_help_arrives_with_mutual_tls_everywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "SCRYPT_N", SCRYPT_N)
-    with CertifiedTown(tmp_path) as town:
+    with CertifiedTown(tmp_path, kind) as town:
         town.panel.press("help")
         until(lambda: town.first.now.sounding, "the first bell sounds")
         town.help_arrives(town.first)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from relay.adapters.authority.keys import PrivateKey, PublicKey
-from relay.issued import Issued, Purpose, Revoked, Why
+from relay.issued import BROKER_ALIAS, Issued, Purpose, Revoked, Why
 
 Certificate = x509.Certificate
 
@@ -90,8 +90,8 @@ def make_certificate(issuing: Signer, line: Issued, key: PublicKey) -> Certifica
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(_key_identifier(issuer), critical=False)
     )
-    if line.hosts:
-        names = x509.SubjectAlternativeName([_general_name(host) for host in line.hosts])
+    if line.purpose is Purpose.BROKER:
+        names = x509.SubjectAlternativeName([_general_name(host) for host in (*line.hosts, BROKER_ALIAS)])
         made = made.add_extension(names, critical=False)
     return made.sign(issuing.key, hashes.SHA256())
 

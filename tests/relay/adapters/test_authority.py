@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from doorbell.certificates import read_validities
+from doorbell.certificates import read_identity_number, read_validities
+from doorbell.connection import session_name
+from doorbell.settings import TlsSettings
 from relay.adapters.authority import Authority, create_authority
 from relay.adapters.authority.x509 import BACKDATED, ISSUING_LASTS, LASTS, ROOT_LASTS
-from relay.issued import Purpose, Why
+from relay.issued import BROKER_ALIAS, Purpose, Why
 from relay.texts import authority as say
 from relay.texts.refusal import RefusalError
 from tests.relay.identities import (
@@ -78,7 +80,7 @@ def test_a_certificate_says_who_it_is_and_what_it_is_good_for(
     assert (usage.critical, usage.value.digital_signature, usage.value.key_cert_sign) == (True, True, False)
     if purpose is Purpose.BROKER:
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        assert names.get_values_for_type(x509.DNSName) == ["bell.example.org"]
+        assert names.get_values_for_type(x509.DNSName) == ["bell.example.org", BROKER_ALIAS]
         assert [str(one) for one in names.get_values_for_type(x509.IPAddress)] == ["192.168.1.10"]
 
 
@@ -96,6 +98,18 @@ def test_the_doorbell_reads_our_certificates_dates(authority: Authority, tmp_pat
     own, issuing = read_validities(tmp_path / "chain.pem")
     assert (own.not_before, own.not_after) == (BEGAN - BACKDATED, BEGAN + LASTS)
     assert issuing.not_after == BEGAN + ISSUING_LASTS
+
+
+def test_a_session_has_the_identitys_number_in_its_name(authority: Authority, tmp_path: Path) -> None:
+    """Nobody else can say it, where a broker lets anybody take over whom they can name."""
+    made = authority.issue(Purpose.DEVICE, "bell-peng")
+    file = tmp_path / "chain.pem"
+    file.write_bytes(made.chain)
+    assert read_identity_number(file) == made.line.number
+    assert session_name("bell-peng", TlsSettings(ca=file, certificate=file)) == f"bell-peng-{made.line.number}"
+    file.write_bytes(authority.ca)
+    assert session_name("bell-peng", TlsSettings(ca=file, certificate=file)) == "bell-peng"
+    assert session_name("bell-peng", TlsSettings(ca=file)) == session_name("bell-peng", None) == "bell-peng"
 
 
 @pytest.mark.parametrize(
