@@ -100,12 +100,7 @@ class RelayRuntime:
         self._hooks = HookDesk(self._register, snapshot.notices)
         self._hooks.start(mono_ms)
         self._engine = Engine(
-            self.book,
-            self._watch,
-            self._hooks,
-            register=self._register,
-            early=snapshot.early,
-            counts=self.counts,
+            self.book, self._watch, self._hooks, register=self._register, early=snapshot.early, counts=self.counts
         )
         self._custody = Custody(self._store, self.held, self.book, self._watch, self._teller, self._hooks, self._engine)
         self._custody.find_spoilt(snapshot)

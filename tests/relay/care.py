@@ -14,18 +14,7 @@ from relay.core.alarm import NoteType, Outcome
 from relay.database import Place
 from relay.ports import Batch, JournalRow, NoticeRow, RejectedRow
 from relay.verdict import Verdict
-from tests.relay.store_contract import (
-    T0,
-    a_register,
-    accepted,
-    after_s,
-    an_alarm,
-    changing,
-    closed,
-    event_of,
-    raising,
-    uid,
-)
+from tests.relay.rows import T0, a_register, accepted, after_s, an_alarm, changing, closed, event_of, raising, uid
 
 
 def fill(store: SqlStore) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from relay.core.lease import Claim, Lease, LeaseTable, Member
 from relay.ports import Batch, JournalRow, LeaseLostError, LeaseStore
-from tests.relay.store_contract import T0, ReadableStore
+from tests.relay.rows import T0
+from tests.relay.store_contract import ReadableStore
 
 A, B = Member("a", "run-a", ready=True), Member("b", "run-b")
 

@@ -18,7 +18,7 @@ from relay.core.lease import LeaseTimes
 from relay.held import Held
 from relay.leases import LeaseDesk
 from relay.ports import Batch, JournalRow, LeaseLostError, LeaseStore, Store, StoreError
-from tests.relay.store_contract import T0
+from tests.relay.rows import T0
 
 TOWN = ("east", "north", "south")
 NAMES = ("one", "two", "three")

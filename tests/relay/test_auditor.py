@@ -18,8 +18,8 @@ from relay.core.alarm import AlarmStage, Due
 from relay.ports import AuditFound, Forgotten, StoreError
 from relay.runtime import RelayRuntime
 from tests.relay.doubles import PANEL, PENG, T0, FakeEvidence, FakeNotifier, House, neighbourhood, uid
-from tests.relay.store_contract import after_s, an_alarm, closed, raising
-from tests.relay.store_contract import uid as uid_of
+from tests.relay.rows import after_s, an_alarm, closed, raising
+from tests.relay.rows import uid as uid_of
 
 
 class Auditing:

@@ -20,7 +20,7 @@ from relay.database import Place, parse_place
 from relay.ports import Batch, StoreError
 from tests.postgres import PostgresServer
 from tests.relay.old_store import GOLDEN, migrate_to, read_golden, rebuild
-from tests.relay.store_contract import a_register, accepted, an_alarm, closed, raising, uid
+from tests.relay.rows import a_register, accepted, an_alarm, closed, raising, uid
 
 REVISIONS = sorted(script.revision for script in ScriptDirectory.from_config(migrations()).walk_revisions())
 KEPT = sorted(path.name for path in GOLDEN.glob("*.json"))

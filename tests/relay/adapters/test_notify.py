@@ -19,7 +19,7 @@ from relay.adapters.notify import MAX_ANSWER_BYTES, WebhookNotifier
 from relay.core.register import Hook
 from relay.ports import NoticeDelivered, NoticeRow
 from tests.relay.receiver import WAIT_S, Receiver, receiving
-from tests.relay.store_contract import T0, uid
+from tests.relay.rows import T0, uid
 
 
 @pytest.fixture

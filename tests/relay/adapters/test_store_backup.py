@@ -20,17 +20,7 @@ from relay.ports import Batch, RejectedRow
 from relay.retention import Kept
 from relay.verdict import Fault, Verdict
 from tests.relay.care import change, everything, expect_sound, fill, place_of, sound
-from tests.relay.store_contract import (
-    T0,
-    a_register,
-    accepted,
-    after_s,
-    an_alarm,
-    changing,
-    closed,
-    raising,
-    uid,
-)
+from tests.relay.rows import T0, a_register, accepted, after_s, an_alarm, changing, closed, raising, uid
 
 KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
 

@@ -25,18 +25,7 @@ from relay.ports import Batch, NoticeRow, RejectedRow, StoreError, TwinRow
 from relay.retention import Kept
 from sim.stores import MemoryStore
 from tests.postgres import Cut, Cutter, PostgresServer
-from tests.relay.store_contract import (
-    T0,
-    a_register,
-    accepted,
-    after_s,
-    an_alarm,
-    changing,
-    closed,
-    event_of,
-    raising,
-    uid,
-)
+from tests.relay.rows import T0, a_register, accepted, after_s, an_alarm, changing, closed, event_of, raising, uid
 
 HOMES = ("home-liu", "home-chen", "home-wu")
 TRIES = 4

@@ -19,7 +19,7 @@ from relay.adapters.store_schema import metadata
 from relay.core.register import Register
 from relay.ports import Batch, EventRow, RejectedRow, StoreError
 from tests.postgres import PostgresServer
-from tests.relay.store_contract import T0, a_register, an_alarm, raising, uid
+from tests.relay.rows import T0, a_register, an_alarm, raising, uid
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from relay.adapters.store import SqlStore
 from relay.database import PostgresPlace
 from relay.ports import StoreError
 from tests.postgres import PostgresServer
-from tests.relay.store_contract import an_alarm, raising
+from tests.relay.rows import an_alarm, raising
 
 
 def test_the_password_comes_from_a_file_and_is_said_nowhere(

@@ -12,11 +12,7 @@ from relay.ports import Batch, NoticeRow, RejectedRow, StoreError
 from relay.retention import Kept
 from relay.verdict import Fault
 from tests.relay.care import change, everything, sound
-from tests.relay.store_contract import (
-    T0,
-    after_s,
-    uid,
-)
+from tests.relay.rows import T0, after_s, uid
 
 LATER = after_s(100_000)
 

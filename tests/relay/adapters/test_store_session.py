@@ -15,7 +15,7 @@ from relay.core.alarm import NoteType
 from relay.ports import Batch, NoticeRow, RejectedRow, StoreError
 from tests.postgres import Cut, Cutter, PostgresServer
 from tests.relay.committing import kill_in_mid_commit
-from tests.relay.store_contract import T0, accepted, an_alarm, changing, raising, uid
+from tests.relay.rows import T0, accepted, an_alarm, changing, raising, uid
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from relay.adapters.store_schema import SCHEMA_HEAD, metadata
 from relay.core.register import Household, Register
 from relay.ports import Batch, EventRow, RejectedRow, StoreError
 from tests.relay.committing import kill_in_mid_commit
-from tests.relay.store_contract import T0, a_register, an_alarm, raising, uid
+from tests.relay.rows import T0, a_register, an_alarm, raising, uid
 
 
 @pytest.fixture

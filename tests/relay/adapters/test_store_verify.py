@@ -15,13 +15,7 @@ from relay.database import Place
 from relay.verdict import Fault, Verdict
 from tests.postgres import PostgresServer
 from tests.relay.care import change, fill, sound
-from tests.relay.store_contract import (
-    accepted,
-    an_alarm,
-    changing,
-    raising,
-    uid,
-)
+from tests.relay.rows import accepted, an_alarm, changing, raising, uid
 
 
 def test_a_sound_database_is_found_sound(store: SqlStore) -> None:

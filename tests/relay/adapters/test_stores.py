@@ -11,7 +11,8 @@ from relay.adapters.store import SqlStore
 from relay.ports import Batch, StoreError
 from sim.stores import MemoryStore
 from tests.postgres import PostgresServer
-from tests.relay.store_contract import Reopen, StoreContract, an_alarm, raising
+from tests.relay.rows import an_alarm, raising
+from tests.relay.store_contract import Reopen, StoreContract
 
 
 class TestSqlite(StoreContract):
