@@ -14,7 +14,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from tests.system.fault import Bound, Fault, Moment
-from tests.system.fault_town import Broken, ClockSet, FaultTown, Forgetful, Full, Limited, Locked, Still
+from tests.system.fault_town import Broken, ClockSet, FaultTown, Forgetful, Full, Limited, Locked, Spoilt, Still
 from tests.system.faults import Dead, Ended, Happens, Lying, Paused, Replayed, Severed, Slow
 from tests.system.liar import Lie
 from tests.system.quarter import OUT_S, DeviceEnds, Quarter, RelayEnds, ServerEnds, TableLocked
@@ -108,6 +108,7 @@ _RESOURCES: tuple[Kind[FaultTown], ...] = (
     Kind("disk stands still for 2 s", Still, DISK, (M.BEFORE_DEADLINE,)),
     Kind("disk slow: 0.4 s for each 0.45 s", lambda town: Still(town, times=8, stands_s=0.4), KEY, (M.BUTTON_DOWN,)),
     Kind("disk fails read-only, replaced after 2 s", Broken, KEY, (M.RECEIVED,)),
+    Kind("relay killed, the alarm's row spoilt", Spoilt, (M.SOUNDING, M.BEFORE_DEADLINE, M.COMING), (M.COMING,)),
     Kind("broker loses all it had on disk", Forgetful, PATH, (M.HEARD,)),
     Kind("relay's line dead for 2.5 s", lambda town: Dead([town.lines["relay"]], lasts_s=2.5), PATH, (M.HEARD,)),
     Kind(
@@ -232,7 +233,7 @@ _CITY_RESOURCES: tuple[Kind[Quarter], ...] = (
         (M.RECEIVED,),
     ),
     Kind("holder's line to the database cut", lambda q: Severed([q.holder().to_database]), _LESS),
-    Kind("holder's line to the database slow by 0.05 s", lambda q: Slow([q.holder().to_database], 0.05), _LESS),
+    Kind("holder's line to the database slow by 0.01 s", lambda q: Slow([q.holder().to_database], 0.01), _LESS),
     Kind(
         "holder's lines to the broker dead for 8 s",
         lambda q: Dead(q.broker_lines(), bound=FAILOVER, lasts_s=OUT_S),

@@ -44,6 +44,7 @@ class Gathering:
         self._left = left
         self._began = time.monotonic()
         self._terminal = sys.stdout
+        self._commit = _commit()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One line to the file, one to the terminal."""
@@ -52,6 +53,7 @@ class Gathering:
         name = report.nodeid.partition("[")[2].rstrip("]").partition(":")[2]
         told = dict(report.user_properties).get("fault")
         row = {"name": name, "ok": report.passed, "why": "" if report.passed else _reason(report), "told": told}
+        row["commit"] = self._commit
         with self._results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
         if report.failed:
@@ -104,7 +106,12 @@ def report(results: dict[str, Row]) -> str:
     cases = table_cases()
     told = [(case, results[case.name]) for case in cases if case.name in results]
     passed = sum(row["ok"] for _, row in told)
-    lines = [_machine(), "", f"{passed} of {len(cases)} cases passed; {len(cases) - len(told)} were not told.", ""]
+    lines = [
+        _machine({row["commit"] for _, row in told}),
+        "",
+        f"{passed} of {len(cases)} cases passed; {len(cases) - len(told)} were not told.",
+        "",
+    ]
     lines += [*_summary(told), ""]
     for place in (SQLITE, POSTGRESQL):
         lines += [f"### {place}", "", *_table([one for one in told if one[0].setup == place]), ""]
@@ -152,12 +159,16 @@ def _table(told: Sequence[tuple[Case[Any], Row]]) -> list[str]:
     return lines
 
 
-def _machine() -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=True
-    )
+def _commit() -> str:
+    """The newest that changed a program."""
+    words = ["git", "log", "-1", "--format=%h", "--", "doorbell", "device", "relay"]
+    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=True).stdout.strip()
+
+
+def _machine(commits: Iterable[str]) -> str:
     today = time.strftime("%Y-%m-%d", time.gmtime())
-    return f"Told on {today}, commit {commit.stdout.strip()}, {os.cpu_count()} cores, Linux {platform.release()}."
+    told = " and ".join(sorted(commits))
+    return f"Told by {today} at {told}, {os.cpu_count()} cores shared with other work, Linux {platform.release()}."
 
 
 def main() -> int:

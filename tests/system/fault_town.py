@@ -233,6 +233,28 @@ class Broken(Fault):
         return self._ready_at
 
 
+class Spoilt(Fault):
+    """The relay dies, and finds the rows of its open alarms spoilt when it is started again."""
+
+    bound = Bound.WHEN_OVER
+
+    def __init__(self, town: FaultTown) -> None:
+        self._town = town
+
+    def strike(self) -> None:
+        town = self._town
+        town.relay.kill()
+        with closing(sqlite3.connect(town.database, isolation_level=None, timeout=10.0)) as hand:
+            spoilt = hand.execute("UPDATE alarm SET state = 'x' || state WHERE stage <> 'closed'").rowcount
+        town.relay.start()
+        started = until(lambda: town.relay.logged("relay.started"), "the relay starts")
+        assert (town.relay.logged("alarm.rebuilt") is not None) == (spoilt > 0)
+        self._ready_at = datetime.fromisoformat(started["at"])
+
+    def ready_at(self) -> datetime:
+        return self._ready_at
+
+
 class Forgetful(Fault):
     """The broker dies and comes back without anything that it had on its disk."""
 

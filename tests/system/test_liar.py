@@ -17,7 +17,7 @@ def message(topic: str, payload: bytes, *, qos: int = 1) -> bytes:
             return bytes(head) + body
 
 
-ONE, TWO, THREE = message("a/event", b"1"), message("a/event", b"2" * 300), message("a/online", b"online", qos=0)
+ONE, TWO, THREE = message("a/event", b"1"), message("b/event", b"2" * 300), message("a/online", b"online", qos=0)
 PING = b"\xd0\x00"
 
 
@@ -42,7 +42,13 @@ def test_each_lie_is_told_at_the_edges_of_packets(lie: Lie, heard: bytes, told: 
     assert (out, lies.told) == (heard, told)
     assert gossip.release() == (THREE if lie is Lie.SWAPPED else b"")
     assert not gossip.holds
-    assert list(lies.history) == [("a/event", b"1"), ("a/event", b"2" * 300), ("a/online", b"online")]
+    assert list(lies.history) == [("a/event", b"1"), ("b/event", b"2" * 300), ("a/online", b"online")]
+
+
+def test_messages_of_one_topic_keep_their_order() -> None:
+    again = message("a/event", b"3")
+    out, gossip, lies = said(Lie.SWAPPED, ONE + again, 1000)
+    assert (out, gossip.holds, lies.told) == (ONE + again, False, 0)
 
 
 def test_a_message_that_is_held_when_the_lie_ends_comes_with_the_next() -> None:
