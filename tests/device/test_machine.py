@@ -324,6 +324,20 @@ def test_a_device_reports_at_its_first_turn_with_a_line_and_sleeps_until_its_nex
     assert device.state.twin.report_at_ms == NOW + LIMITS.report_interval_s * 1000
 
 
+@pytest.mark.parametrize("role", Role)
+def test_a_turn_in_which_nothing_happens_leaves_the_very_same_state(role: Role) -> None:
+    """By it the shell sees that there is nothing to do: an idle device must cost next to no processor."""
+    device = Device(role)
+    device.tell(LinkChanged(up=True))
+    device.tell(DesiredArrived(Desired(rev=1, peers=(PANEL,), panel=Panel() if role is Role.PANEL else None)))
+    device.tell(TimePassed())
+    before = device.state
+    button = ButtonName.HELP if role is Role.PANEL else ButtonName.ANSWER
+    for event in (TimePassed(), LineInput(button, Sample(False))):
+        assert device.tell(event, 10) == []
+        assert device.state is before
+
+
 def test_a_line_that_goes_down_is_known_to_all_parts() -> None:
     device = answered()
     device.tell(LinkChanged(up=False))
