@@ -10,7 +10,7 @@ import pytest
 
 from device.core.bell import Answer, BellLimits, BellState
 from device.core.button import Edge, Sample
-from device.core.effects import Effect, Ignored, Keep, Noted, OutboxRow, Play, Send, Show, Tell, Tune
+from device.core.effects import Chime, Effect, Ignored, Keep, Noted, OutboxRow, Play, Send, Show, Tell, Tune
 from device.core.line import lines_deadline, lines_due, new_line
 from device.core.machine import (
     DesiredArrived,
@@ -29,7 +29,7 @@ from device.core.panel import PanelLimits, PanelState
 from device.core.peer import PeerLimits
 from device.core.role import ButtonName, LinkChanged, PeerSaid, Role, TimePassed
 from device.core.signals import Light, Tone
-from doorbell.wire import ClockState, Desired, DeviceSettings, EventType, Panel
+from doorbell.wire import AlarmKind, ClockState, Desired, DeviceSettings, EventType, Panel, Ring, Stage
 from tests.device.direct import E1, E2, PANEL, STRANGER, said
 from tests.device.doubles import ALARM, OTHER, START
 
@@ -155,6 +155,23 @@ def test_the_light_of_a_panel_at_rest_answers_a_deferred_press_for_two_seconds()
 @pytest.mark.parametrize("role", Role)
 def test_a_device_shows_its_light_in_its_very_first_turn(role: Role) -> None:
     assert Show(Light.OFFLINE) in Device(role).tell(TimePassed())
+
+
+def test_what_the_chime_sounds_for_is_said_once_and_again_when_it_is_another() -> None:
+    """Said anew in the middle of a ring it would begin from its softest."""
+
+    def calling(*alarms: str) -> DesiredArrived:
+        rings = [Ring(alarm=alarm, kind=AlarmKind.HELP, from_=f"button-{alarm[-1]}", label="柳奶奶", raised_at=START,
+                      stage=Stage.RINGING) for alarm in alarms]  # fmt: skip
+        return DesiredArrived(Desired(rev=device.state.twin.rev + 1, rings=tuple(rings)))
+
+    device = Device(Role.BELL)
+    told = [of(device.tell(event), Chime) for event in (
+        TimePassed(), LinkChanged(up=True), calling(ALARM), LinkChanged(up=False), calling(ALARM, OTHER),
+        LinkChanged(up=True), calling(), LinkChanged(up=False),
+    )]  # fmt: skip
+    sounded = [[[call.alarm for call in chime.calls] for chime in chimes] for chimes in told]
+    assert sounded == [[], [], [[ALARM]], [], [[ALARM, OTHER]], [], [[]], []]
 
 
 def test_lines_are_looked_at_when_the_first_is_due() -> None:
