@@ -1,65 +1,71 @@
-"""End the connection of somebody who was taken back: at a broker that lets those stay who are in (mosquitto).
+"""See to it that somebody who was taken back is out of a broker, whether or not it lets those stay who are in.
 
-MQTT ends a session's older connection when a newer one takes its client id, and here nobody but a certificate's holder
-can take it: so one is made that lives for a quarter of an hour and is used for a moment. Whoever was connected is out,
-and does not come back: the broker has read the list of revoked ones before.
+MQTT ends a session's older connection when a newer one takes its client id. So a certificate under the same name is
+made that lives for a quarter of an hour, and shown to the broker once. Where a list of revoked certificates keeps the
+others of that name out (mosquitto), it is let in, which ends the connection of who was there. Where the name with its
+number is no user any more (NATS), it must be refused as they are: or the broker has not read its configuration yet.
 """
 
 from __future__ import annotations
 
-import queue
+import socket
 import tempfile
 from pathlib import Path
-from time import monotonic
 
-from doorbell.link import LinkDied, LinkDown, LinkEvent, LinkUp
-from doorbell.mqtt import MqttLink
+from doorbell.errors import PeerError
+from doorbell.reasons import explain_error
 from doorbell.settings import MqttSettings, TlsSettings
+from doorbell.tls import tls_context
 from relay.adapters.authority import Credential
 from relay.whole_files import make_folder_whole
 
 WITHIN_S = 15.0
 """For a broker on the same network; one that was just told to read its configuration again may be busy with it."""
+KEEPALIVE_S = 30
+_CONNECT, _CONNACK, _DISCONNECT = 0x10, b"\x20\x02", b"\xe0\x00"
+_CLEAN = 0x02
 
 
-def evict(broker: MqttSettings, credential: Credential, *, forget: bool) -> str | None:
-    """Take the place of ``credential``'s name at one broker, and leave it. None, or why that was not possible.
+def show(broker: MqttSettings, credential: Credential, *, forget: bool) -> bool:
+    """Connect with this certificate under its own name, and leave again: whether it was let in.
 
-    ``forget``: end its session too, with all that was kept for it.
+    ``forget``: end its session too, with all that was kept for it. Raises ``PeerError`` with plain words where the
+    broker does not answer, or ends the connection without an answer.
     """
-    name = credential.line.name
-    heard: queue.SimpleQueue[LinkEvent] = queue.SimpleQueue()
+    try:
+        answer = _knock(broker, credential, forget=forget)
+    except OSError as error:
+        raise PeerError("no_answer", explain_error(error, broker, WITHIN_S)) from None
+    if len(answer) < 4 or answer[:2] != _CONNACK:
+        raise PeerError("no_answer", "the connection was ended without an answer")
+    return answer[3] == 0
+
+
+def _knock(broker: MqttSettings, credential: Credential, *, forget: bool) -> bytes:
     with tempfile.TemporaryDirectory(prefix="doorbell-") as folder:
         place = Path(folder) / "identity"
         make_folder_whole(place, credential.files())
         server_name = broker.tls.server_name if broker.tls is not None else None
-        tls = TlsSettings(
+        own = TlsSettings(
             ca=place / "ca.pem",
             certificate=place / "certificate.pem",
             key=place / "key.pem",
             server_name=server_name,
         )
-        settings = broker.model_copy(update={"tls": tls, "username": None, "password_file": None, "client_id": None})
-        link = MqttLink(
-            settings, client_id=name, subscriptions=(), sink=heard.put, clean_session=forget, presence_topic=None
-        )
-        link.start()
-        try:
-            return _await_up(heard)
-        finally:
-            link.stop(2.0)
+        context = tls_context(own, broker.host)
+    with (
+        socket.create_connection((broker.host, broker.port), timeout=WITHIN_S) as sock,
+        context.wrap_socket(sock) as tls,
+    ):
+        tls.sendall(_connect(f"{credential.line.name}-{credential.line.number}", forget=forget))
+        answer = tls.recv(4)
+        tls.sendall(_DISCONNECT)
+        return answer
 
 
-def _await_up(heard: queue.SimpleQueue[LinkEvent]) -> str | None:
-    reason = f"no answer within {WITHIN_S:g} s"
-    deadline = monotonic() + WITHIN_S
-    while (left_s := deadline - monotonic()) > 0:
-        try:
-            event = heard.get(timeout=left_s)
-        except queue.Empty:
-            break
-        if isinstance(event, LinkUp):
-            return None
-        if isinstance(event, LinkDown | LinkDied):
-            reason = event.reason
-    return reason
+def _connect(client_id: str, *, forget: bool) -> bytes:
+    """MQTT 3.1.1, 3.1; the name is short enough for a length of one byte."""
+    flags = _CLEAN if forget else 0
+    name = client_id.encode()
+    body = b"\x00\x04MQTT\x04" + bytes([flags]) + KEEPALIVE_S.to_bytes(2, "big") + len(name).to_bytes(2, "big") + name
+    return bytes([_CONNECT, len(body)]) + body

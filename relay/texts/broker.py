@@ -93,3 +93,8 @@ NOT_CUT = Text(
     "没有能断开 {name} 的连接（{host}：{reason}）；改好后再运行一次，或重启消息代理",
     "the connection of {name} could not be ended ({host}: {reason}); repair that and run this again, or restart it",
 )
+REFUSED = Text("它拒绝核实用的证书", "it refuses the certificate that was made to ask it")
+STILL_IN = Text(
+    "它仍放它进来，可见还没有读到新设置；请看它的日志",
+    "it still lets it in, so it has not read its new configuration: see its log",
+)

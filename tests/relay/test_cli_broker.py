@@ -18,6 +18,7 @@ from relay.adapters.authority import create_authority, keys
 from relay.commands.program import main
 from relay.issued import BROKER_ALIAS, Purpose
 from relay.whole_files import make_folder_whole
+from sim.broker import free_port
 from tests.relay.identities import PASSPHRASE, SCRYPT_N
 from tests.relay.office import EXAMPLE, Office
 
@@ -235,15 +236,20 @@ def test_a_nats_server_gets_one_file_in_which_those_who_stand_are_users(walled: 
     assert (len(again), again[0]["user"] != users[0]["user"], again[1:]) == (3, True, users[1:])
 
 
-def test_a_nats_server_is_told_by_its_process_number_and_nothing_else(
-    walled: Office, process: subprocess.Popen[bytes]
+@pytest.mark.parametrize("kind", ["mosquitto", "nats"])
+def test_a_broker_that_does_not_answer_is_told_and_asked_again_the_next_time(
+    walled: Office, process: subprocess.Popen[bytes], kind: str
 ) -> None:
-    kept = walled.config.read_text("utf-8")
-    walled.config.write_text(kept.replace('"mosquitto"', '"nats"'), "utf-8")
+    identity = walled.folder / "relay-test"
+    tls = "\n".join(f'{key} = "{identity}/{key}.pem"' for key in ("certificate", "key", "ca"))
+    kept = walled.config.read_text("utf-8").replace("mosquitto", kind)
+    walled.config.write_text(f"{kept}[mqtt]\nport = {free_port()}\n[mqtt.tls]\n{tls}\n", "utf-8")
     (walled.folder / "broker.pid").write_text(f"{process.pid}", "ascii")
     assert walled.run("broker", "config")[0] == 0
-    code, _, _ = walled.run("authority", "revoke", "bell-peng", "--why", "stolen", "--language", "en")
-    assert (code, process.wait(20)) == (0, 0)
+    code, _, err = walled.run("authority", "revoke", "bell-peng", "--why", "stolen", "--language", "en")
+    assert (code, "bell-peng could not be ended (127.0.0.1: nothing listens" in err) == (ExitCode.SETUP, True)
+    assert process.wait(20) == 0
+    assert not (walled.folder / "broker" / "cut").exists()
 
 
 def test_the_servers_of_a_cluster_know_each_other_by_a_brokers_certificate(walled: Office) -> None:

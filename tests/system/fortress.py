@@ -42,7 +42,7 @@ name = "东湖小区"
 id = "peng"
 community = "{HERE}"
 name = "彭小平"
-bells = ["{BELL}", "bell-gone", "bell-old"]
+bells = ["{BELL}", "bell-gone", "bell-late", "bell-old"]
 [[person]]
 id = "wu"
 community = "{HERE}"
@@ -162,7 +162,7 @@ class Fortress:
         self.issue("broker", "first", "--host", HOST, to="broker")
         self.issue("relay", "main", to=RELAY)
         self.issue("relay", "second", to="relay-second")
-        for name in (BELL, PANEL, FOREIGN, BAD, "bell-gone", "bell-old", "bell-unknown"):
+        for name in (BELL, PANEL, FOREIGN, BAD, "bell-gone", "bell-late", "bell-old", "bell-unknown"):
             self.issue("device", name)
         self.issue("device", "bell-old", "--replace", "broken", to="bell-new")
         self.run("broker", "config")

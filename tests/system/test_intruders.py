@@ -6,13 +6,17 @@ nothing else: no word of the intruder, and no loss of their connection.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from doorbell.link import Delivery, LinkDown, LinkUp
+from doorbell.service import ExitCode
 from doorbell.wire import Channel
 from relay.adapters.authority import keys
+from relay.commands.program import main
 from tests.relay.identities import SCRYPT_N
 from tests.system.attempts import ATTEMPTS, Attempt, connects_often, shows
 from tests.system.forgeries import make_forgeries
@@ -20,6 +24,9 @@ from tests.system.fortress import BELL, FOREIGN, HERE, THERE, TOPICS, Fortress
 from tests.system.link_probe import probing
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("fortress")]
+
+DEAF = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); print(flush=True); signal.pause()"
+"""A process that is told something and does not do it."""
 
 
 @pytest.fixture(scope="module", params=["mosquitto", "nats"])
@@ -55,6 +62,29 @@ def test_who_is_taken_back_is_out_at_once_and_stays_out(fortress: Fortress) -> N
         gone.expect_next(LinkDown)
         shows("bell-gone", "bell-gone")(fortress)
         assert gone.events.empty() or not isinstance(gone.events.get(), LinkUp)
+    fortress.undisturbed()
+
+
+@pytest.mark.parametrize("fortress", ["nats"], indirect=True)
+def test_a_nats_server_that_has_not_read_its_configuration_is_told(
+    fortress: Fortress, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or whoever was taken back would be thought to be out."""
+    monkeypatch.setattr("relay.commands.broker.RELOADED_WITHIN_S", 0.0)
+    right = fortress.folder / "broker.pid"
+    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE) as deaf:
+        assert deaf.stdout is not None
+        deaf.stdout.readline()
+        kept = right.read_text("ascii")
+        right.write_text(str(deaf.pid), "ascii")
+        words = ["authority", "revoke", "bell-late", "--why", "lost", "--config", str(fortress.config)]
+        assert main(words) == ExitCode.SETUP
+        assert "bell-late" in capsys.readouterr().err
+        right.write_text(kept, "ascii")
+        deaf.kill()
+    monkeypatch.undo()
+    fortress.run("broker", "reload")
+    shows("bell-late", "bell-late")(fortress)
     fortress.undisturbed()
 
 

@@ -179,13 +179,14 @@ class Authority:
         return any(line.serial == serial for line in one.certificates)
 
     def passing(self, one: Identity) -> Credential:
-        """A certificate under this name that is good for a quarter of an hour, to take its place at a broker.
+        """A certificate of this identity that is good for a quarter of an hour: to take its place at a broker, or to
+        be refused by it.
 
-        It is in no register, and nothing of it is kept: a broker gives it no rights.
+        It is in no register, and nothing of it is kept: whoever was taken back has no rights at a broker.
         """
         now, key = self._now(), new_key()
         line = one.newest.model_copy(
-            update={"number": "0", "serial": _serial(), "since": now - x509.BACKDATED, "until": now + PASSING}
+            update={"serial": _serial(), "since": now - x509.BACKDATED, "until": now + PASSING}
         )
         signer = self._signer(now)
         chain = x509.pem_of(x509.make_certificate(signer, line, key.public_key())) + x509.pem_of(signer.certificate)
