@@ -11,6 +11,7 @@ from pathlib import Path
 
 from doorbell.errors import SetupError
 from relay.texts import Language, Text, choose_language
+from sim.day import HEARTBEAT_S, DayPlan, day_command
 from sim.schedule import TRAIL_LENGTH
 from sim.storm import StormPlan
 from sim.storm_command import StormOrder, storm_command
@@ -19,6 +20,15 @@ _ABOUT = Text("模拟的村子：风暴测试、内置消息代理、演示。",
 _STORM = Text(
     "村子里样样出错的日子，按种子可重演", "days of a village with everything going wrong, replayed by their seed"
 )
+_DAY = Text(
+    "许多住户的平常一天，虚拟时间，检查照常", "an ordinary day of many households, on virtual time, with all checks"
+)
+_ALL_HOMES = Text(
+    "户数，1–20000（默认 1000），每 50 户一个社区", "households, 1–20000 (default 1000), 50 to a community"
+)
+_BEAT = Text("每台设备多少秒报一次平安（默认 3600）", "seconds between two heartbeats of a device (default 3600)")
+_DAY_SEED = Text("哪一天（默认 1）", "which day (default 1)")
+_DAY_JSON = Text("结果写成一行 JSON", "the outcome as one line of JSON")
 _BROKER = Text(
     "运行内置消息代理，直到被停止（只在本机）", "run the embedded broker until it is stopped (on this machine only)"
 )
@@ -55,10 +65,15 @@ _STORM_EXAMPLES = """
   doorbell-sim storm --seed 17 --steps 200
   doorbell-sim storm --busy --presses 1000000 --keep million.jsonl
 """
+_DAY_EXAMPLES = """
+  doorbell-sim day --households 1000
+"""
 _BROKER_EXAMPLES = """
   doorbell-sim broker --port 18830 --data var/broker
 """
-_ALL_EXAMPLES = _STORM_EXAMPLES + _BROKER_EXAMPLES.lstrip("\n") + "  doorbell-sim demo --story\n"
+_ALL_EXAMPLES = (
+    _STORM_EXAMPLES + _DAY_EXAMPLES.lstrip("\n") + _BROKER_EXAMPLES.lstrip("\n") + "  doorbell-sim demo --story\n"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(importlib.import_module("sim.demo").main(words[1:]))
     options = build_parser(choose_language(os.environ) or Language.ZH).parse_args(words)
     try:
-        return _broker(options) if options.command == "broker" else _storm(options)
+        return {"broker": _broker, "storm": _storm, "day": _day}[options.command](options)
     except SetupError as error:
         print(f"doorbell-sim: {error}", file=sys.stderr)
         return 2
@@ -81,6 +96,10 @@ def _storm(options: argparse.Namespace) -> int:
     seeds = options.seeds if options.presses is None else None
     order = StormOrder(options.first, seeds, options.presses, options.jobs, options.keep, options.json)
     return storm_command(order, plan)
+
+
+def _day(options: argparse.Namespace) -> int:
+    return day_command(DayPlan(options.households, options.heartbeat, options.seed), as_json=options.json)
 
 
 def _broker(options: argparse.Namespace) -> int:
@@ -105,7 +124,7 @@ def build_parser(language: Language) -> argparse.ArgumentParser:
         return _Number(low, high, language)
 
     parser = make(argparse.ArgumentParser(prog="doorbell-sim", add_help=False), _ABOUT, _ALL_EXAMPLES)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="storm | broker | demo")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="storm | day | broker | demo")
 
     made = commands.add_parser("storm", add_help=False, help=_STORM.say(language))
     storm = make(made, _STORM, _STORM_EXAMPLES)
@@ -123,6 +142,13 @@ def build_parser(language: Language) -> argparse.ArgumentParser:
     steps = _STEPS.say(language, default=TRAIL_LENGTH)
     storm.add_argument("--steps", type=number(1), default=TRAIL_LENGTH, metavar="N", help=steps)
     storm.add_argument("--json", action="store_true", help=_JSON.say(language))
+
+    made = commands.add_parser("day", add_help=False, help=_DAY.say(language))
+    day = make(made, _DAY, _DAY_EXAMPLES)
+    day.add_argument("--households", type=number(1, 20_000), default=1_000, metavar="N", help=_ALL_HOMES.say(language))
+    day.add_argument("--heartbeat", type=number(1, 86_400), default=HEARTBEAT_S, metavar="S", help=_BEAT.say(language))
+    day.add_argument("--seed", type=number(0), default=1, metavar="SEED", help=_DAY_SEED.say(language))
+    day.add_argument("--json", action="store_true", help=_DAY_JSON.say(language))
 
     made = commands.add_parser("broker", add_help=False, help=_BROKER.say(language))
     broker = make(made, _BROKER, _BROKER_EXAMPLES)

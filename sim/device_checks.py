@@ -154,9 +154,21 @@ class DeviceChecks:
             return
         if alarm is None or _PANEL_STAGE[alarm.stage] != stage:
             raise Violation(f"{machine.name} shows {stage}, but was told {alarm}")
-        presses = [row.id for row in machine.disk.rows.values() if row.type is EventType.HELP]
-        if not self._receipts[machine.name].issuperset(presses):
+        presses = {row.id for row in machine.disk.rows.values() if row.type is EventType.HELP}
+        waiting = presses - self._receipts[machine.name]
+        over = role.word.over if isinstance(role, PanelState) else frozenset()
+        if not waiting <= over or not all(self._may_be_over(machine, press) for press in waiting):
             raise Violation(f"{machine.name} shows {stage} while a press of it has no receipt")
+
+    def _may_be_over(self, machine: DeviceMachine, press: str) -> bool:
+        """Whether a press that the relay has not heard of is over for the elder: somebody has said since then that it
+        is done, or there was a newer press, after the helper had come."""
+        born_ms = self._truth.born_ms
+        return any(
+            born_ms[row.id] >= born_ms[press] and row.id != press
+            for device, row in (*self._truth.born.values(), *self._truth.refused.values())
+            if row.type is EventType.DONE or (row.type is EventType.HELP and device == machine.name)
+        )
 
     def _check_promise(self, machine: DeviceMachine, promise: Promise) -> None:
         """What the panel says without the relay, a person at a paired bell has said, and not too long ago."""

@@ -59,8 +59,8 @@ def draw_habits(chance: Random, alarms: int) -> Habits:
         says_done=chance.randint(50, 100),
         presses_at_nothing=chance.randint(0, 6),
         alarms=alarms,
-        impatient=50,
-        impatience=12,
+        impatient=60,
+        impatience=chance.choice((8, 16, 24)),
         slowness=chance.choice((6, 20, 60)),
     )
 

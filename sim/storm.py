@@ -29,7 +29,7 @@ REPORT_INTERVAL_S = 7_200
 """The heartbeat of a village's devices; births, wills and what changes are reported at once as everywhere."""
 
 
-SEVERAL, SEVERAL_OF_BUSY = 0.05, 0.2
+SEVERAL, SEVERAL_OF_BUSY = 0.05, 0.15
 """How many seeds have several relays: each beats every second, so an hour of them costs what a day costs of one."""
 
 
