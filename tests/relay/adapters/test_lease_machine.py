@@ -97,6 +97,16 @@ def test_postgres(postgres: PostgresServer, examples: int) -> None:
     )
 
 
+@pytest.mark.slow
+def test_sqlite_at_length() -> None:
+    run_state_machine_as_test(
+        SqliteLeases,
+        settings=settings(
+            max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        ),
+    )
+
+
 TestMemoryMachine = MemoryMachine.TestCase
 TestMemoryMachine.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestSqliteLeases = SqliteLeases.TestCase
