@@ -55,8 +55,9 @@ class DeviceChecks:
         self._receipts: defaultdict[str, set[str]] = defaultdict(set)
         """What each device was told to be committed."""
         self._fingers: Counter[tuple[str, ButtonName]] = Counter()
-        self._waited_ms: dict[tuple[str, str], int] = {}
-        """By a device and an event that it was told directly: how long the quickest copy was on its way."""
+        self._waited_ms: dict[tuple[str, int, str], int] = {}
+        """By a device, the run of its process, and an event that it was told directly: how long the slowest copy was
+        on its way."""
         self._born_of: Counter[tuple[str, EventType]] = Counter()
 
     # --- fingers ----------------------------------------------------------------------------------------------------
@@ -179,19 +180,19 @@ class DeviceChecks:
         pressed = press is not None and press[1].type is EventType.HELP and press[0] == machine.name
         if owner[1].alarm != promise.alarm or not (pressed or promise.alarm in self._truth.told[machine.name]):
             raise Violation(f"{machine.name} takes {promise.event.id}, said to {owner[1].alarm}, for {promise.alarm}")
-        waited_ms = self._waited_ms.get((machine.name, promise.event.id), 0)
+        waited_ms = self._waited_ms.get((machine.name, machine.run, promise.event.id), 0)
         age_ms = self._schedule.now_ms - self._truth.born_ms[promise.event.id] - waited_ms
         if not promise.arrived and age_ms > _PEER.arrive_ms + ENDED_MS:
             raise Violation(f"{machine.name} still believes a promise of {age_ms} ms ago")
 
     def peer_heard(self, machine: DeviceMachine, payload: bytes) -> None:
-        """A copy of what another device says directly has arrived. Its wait on the way is counted nowhere, so the copy
-        that waited least tells how old a device can know the word to be."""
+        """A copy of what another device says directly has arrived. Its wait on the way is counted nowhere, so the one
+        that a device takes may be older than it says by that."""
         said = json.loads(payload)
         born_ms = self._truth.born_ms.get(said["id"])
         if born_ms is not None:
-            key, waited_ms = (machine.name, said["id"]), self._schedule.now_ms - born_ms - said["age_ms"]
-            self._waited_ms[key] = min(self._waited_ms.get(key, waited_ms), waited_ms)
+            key, waited_ms = (machine.name, machine.run, said["id"]), self._schedule.now_ms - born_ms - said["age_ms"]
+            self._waited_ms[key] = max(self._waited_ms.get(key, waited_ms), waited_ms)
 
     def event_published(self, machine: DeviceMachine, payload: bytes) -> None:
         """Nothing leaves a device before it is on its disk, but what a failing disk does not take."""

@@ -16,7 +16,6 @@ from relay.core.alarm import Alarm, AlarmStage, NoteType
 from relay.core.desired import payload_of
 from relay.core.life import APPLIED
 from relay.core.register import Register
-from relay.core.timing import FRESH
 from relay.ports import Batch, EventRow, TwinRow
 from relay.runtime import BACKLOG_MS
 from sim.device_machine import VILLAGE_START
@@ -53,8 +52,8 @@ class RelayChecks:
         self._open_by_id: dict[str, Alarm] = {}
         self._pressed_ms: dict[str, int] = {}
         """When the newest press of an alarm really was."""
-        self._waited: set[str] = set()
-        """Events, and alarms with presses, whose copy was longer on its way than the relay takes a live line for."""
+        self._waited_ms: dict[str, int] = {}
+        """How long a press of an alarm was on its way at the most."""
         self._pressed_seq: dict[tuple[str, str], int] = {}
         """The newest press of an alarm by the count of each panel."""
         self._accepts: dict[str, set[str]] = {}
@@ -93,12 +92,10 @@ class RelayChecks:
 
     def _note_wait(self, machine: RelayMachine, event: EventRow) -> None:
         """A line that was cut and came back unnoticed gives out what waited in it. Between clocks that may be wrong
-        the relay can only take such an event for as old as it said when it was sent."""
-        waited_ms = machine.decided_ms - self._truth.born_ms.get(event.id, 0) - json.loads(event.body)["age_ms"]
-        if waited_ms > FRESH / _MS:
-            self._waited.add(event.id)
-            if event.type == EventType.HELP and event.alarm is not None:
-                self._waited.add(event.alarm)
+        the relay can only take such a press for as old as it said when it was sent: for later than it was."""
+        if event.type == EventType.HELP and event.alarm is not None:
+            sent_ms = self._truth.born_ms.get(event.id, 0) + json.loads(event.body)["age_ms"]
+            self._waited_ms[event.alarm] = max(self._waited_ms.get(event.alarm, 0), machine.decided_ms - sent_ms)
 
     def _check_presses(self, batch: Batch) -> None:
         """A press is answered by ringing or by somebody who is coming; and no ``ok`` from before it takes it back."""
@@ -133,9 +130,7 @@ class RelayChecks:
             born_ms, pressed_ms = self._truth.born_ms.get(event.id), self._pressed_ms.get(event.alarm or "")
             if event.verdict != "older_than_press" or born_ms is None or pressed_ms is None:
                 continue
-            if not self._waited.isdisjoint((event.id, event.alarm)):
-                continue
-            if born_ms - pressed_ms > DOUBT_MS:
+            if born_ms - pressed_ms > DOUBT_MS + self._waited_ms.get(event.alarm or "", 0):
                 raise Violation(f"{event.type} {event.id}, {born_ms - pressed_ms} ms after the press, is held older")
         for line in batch.journal:
             born_ms = self._truth.born_ms.get(line.event or "")
