@@ -52,6 +52,8 @@ class RelayChecks:
         self._open_by_id: dict[str, Alarm] = {}
         self._pressed_ms: dict[str, int] = {}
         """When the newest press of an alarm really was."""
+        self._dated_behind: set[str] = set()
+        """Events that came in while the broker's queue did: an answer among them may wait here for its press."""
         self._waited_ms: dict[str, int] = {}
         """How long a press of an alarm was on its way at the most."""
         self._pressed_seq: dict[tuple[str, str], int] = {}
@@ -72,8 +74,10 @@ class RelayChecks:
             self._check_event(event)
             self._note_wait(machine, event)
         self._check_presses(batch)
-        if self._schedule.now_ms - machine.link_up_ms > BACKLOG_MS + LATE_MS:
+        if machine.decided_ms - machine.link_up_ms > BACKLOG_MS + LATE_MS:
             self._check_times(batch)
+        else:
+            self._dated_behind.update(event.id for event in batch.events)
         for event in (*batch.events, *(machine.store.data.events[id_] for id_ in batch.verdicts)):
             if event.type == EventType.ACCEPT and event.verdict == APPLIED and event.alarm is not None:
                 self._accepts.setdefault(event.alarm, set()).add(event.device)
@@ -134,7 +138,8 @@ class RelayChecks:
                 raise Violation(f"{event.type} {event.id}, {born_ms - pressed_ms} ms after the press, is held older")
         for line in batch.journal:
             born_ms = self._truth.born_ms.get(line.event or "")
-            if line.type == NoteType.ACCEPTED_LATE and born_ms is not None and line.after is not None:
+            dated = line.event not in self._dated_behind
+            if line.type == NoteType.ACCEPTED_LATE and born_ms is not None and line.after is not None and dated:
                 age_ms = self._schedule.now_ms - born_ms
                 if age_ms < line.after.policy.arrive_wait_s * 1000 - DOUBT_MS:
                     raise Violation(f"accept {line.event} is refused as late after {age_ms} ms")
