@@ -93,8 +93,8 @@ def draw_scene(name: str, plan: StormPlan) -> Scene:
     if plan.relays is not None:
         relays = plan.relays
     if relays > 1:
-        hours = chance.randint(1, 3)
-        habits = draw_habits(chance, alarms=20 * hours)
+        hours = chance.randint(1, 3 if plan.busy else 2)
+        habits = draw_habits(chance, alarms=(20 if plan.busy else 8) * hours)
         return Scene(chance.randint(2, 6), 2, relays, hours, habits)
     if plan.busy:
         households = chance.randint(3, 10)
