@@ -188,6 +188,7 @@ def test_results_are_kept_as_long_as_they_are_true(tmp_path: Path, monkeypatch: 
     ledger.save()
     assert open_ledger("m", source, "tests-1", fresh=False).killers == {"m:: a": "test_a", "m:: b": ""}
     assert open_ledger("m", source, "tests-2", fresh=False).killers == {"m:: a": "test_a"}
+    assert open_ledger("m", source, "tests-2", fresh=False, known=True).killers == {"m:: a": "test_a", "m:: b": ""}
     assert open_ledger("m", source, "tests-1", fresh=True).killers == {}
     source.write_text("x = 2")
     assert open_ledger("m", source, "tests-1", fresh=False).killers == {}
@@ -199,7 +200,10 @@ def test_what_is_equivalent_is_no_kill_and_must_be_true() -> None:
     equivalents = {"m:f: b": "for a reason"}
     assert score_pct(rows) == 50
     assert score_pct(rows, equivalents) == pytest.approx(100 * 2 / 3)
-    assert table(rows, equivalents)[-1] == "| **all** | 4 | 2 | 1 | 1 | 50.0 | 66.7 |"
+    assert table(rows, equivalents)[-1] == "| **all** | 4 | 4 | 2 | 1 | 1 | 50.0 | 66.7 |"
+    assert (
+        table([Row("m", {"m:f: a": "test_a"}, untried=3)], {})[-1] == "| **all** | 4 | 1 | 1 | 0 | 0 | 100.0 | 100.0 |"
+    )
     assert survivors(rows, equivalents, {}) == ["- m:f: c"]
     assert survivors(rows, equivalents, {"m:f: c": "a limit"}) == ["- m:f: c: a limit"]
     assert untrue(rows, equivalents) == []
@@ -223,4 +227,4 @@ def test_the_command_tries_a_small_module() -> None:
     words = [sys.executable, "-m", "tools.mutants", "relay.core.coverage", "--fresh", "--jobs", "1"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "| `relay.core.coverage` | 10 | 10 | 0 | 0 | 100.0 | 100.0 |" in done.stdout
+    assert "| `relay.core.coverage` | 10 | 10 | 10 | 0 | 0 | 100.0 | 100.0 |" in done.stdout

@@ -65,18 +65,23 @@ class Progress:
         terminal.flush()
 
 
-def run(package: Package, wanted: list[str], *, fresh: bool, jobs: int) -> list[Row]:
-    """Try the mutants of some modules of a package; what became of each module."""
+def run(package: Package, wanted: list[str], *, fresh: bool, jobs: int, known: bool) -> list[Row]:
+    """Try the mutants of some modules of a package; what became of each module. ``known``: try none."""
     modules = {name: path for name, path in package.modules().items() if any(fnmatchcase(name, one) for one in wanted)}
     tests = digest(quick_files(package.tests))
-    ledgers = {module: open_ledger(module, path, tests, fresh=fresh) for module, path in modules.items()}
+    ledgers = {module: open_ledger(module, path, tests, fresh=fresh, known=known) for module, path in modules.items()}
     names = {module: [one.name for one, _ in mutants_of(module, parsed(path))] for module, path in modules.items()}
     for module, ledger in ledgers.items():
         ledger.killers = {name: ledger.killers[name] for name in names[module] if name in ledger.killers}
     progress = Progress(sum(map(len, names.values())), ledgers.values())
-    if not progress.over:
+    if not progress.over and not known:
         Trials(package, ledgers, progress, jobs).run()
-    return [Row(module, {name: ledgers[module].killers[name] for name in names[module]}) for module in modules]
+    return [_row(module, names[module], ledgers[module].killers) for module in modules]
+
+
+def _row(module: str, names: list[str], killers: dict[str, str]) -> Row:
+    tried = {name: killers[name] for name in names if name in killers}
+    return Row(module, tried, len(names) - len(tried))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,12 +89,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make mutants", description="Mutation testing of relay.core and device.core.")
     parser.add_argument("modules", nargs="*", default=["*"], help="such as relay.core.lease or 'device.core.*'")
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs have found")
+    parser.add_argument("--known", action="store_true", help="try nothing, tell what earlier runs have found")
     parser.add_argument("--write", action="store_true", help="put the table into docs/mutants.md (all modules only)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at a time (default: processors)")
     asked = parser.parse_args(arguments)
     began = time.monotonic()
-    rows = [row for package in PACKAGES for row in run(package, asked.modules, fresh=asked.fresh, jobs=asked.jobs)]
-    rows = [row for row in rows if row.killers]
+    options = {"fresh": asked.fresh, "jobs": asked.jobs, "known": asked.known}
+    rows = [row for package in PACKAGES for row in run(package, asked.modules, **options)]
+    rows = [row for row in rows if row.killers or row.untried]
     if not rows:
         parser.error(f"no module is called {' or '.join(asked.modules)}")
     equivalents, left = load_listed("equivalent"), load_listed("left")

@@ -46,14 +46,14 @@ class Ledger:
         part.replace(self.path)
 
 
-def open_ledger(module: str, source: Path, tests: str, *, fresh: bool) -> Ledger:
-    """What is known of a module from earlier runs."""
+def open_ledger(module: str, source: Path, tests: str, *, fresh: bool, known: bool = False) -> Ledger:
+    """What is known of a module from earlier runs. ``known``: with what survived tests that have changed since."""
     ledger = Ledger(module, digest([source]), tests)
     if fresh or not ledger.path.is_file():
         return ledger
     kept = json.loads(ledger.path.read_text(encoding="utf-8"))
     if kept["source"] == ledger.source:
-        same = kept["tests"] == tests
+        same = known or kept["tests"] == tests
         ledger.killers = {name: by for name, by in kept["killers"].items() if by != SURVIVED or same}
     return ledger
 

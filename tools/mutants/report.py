@@ -13,10 +13,12 @@ OUT = Path("docs/mutants.md")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A module. ``killers``: by mutant the test that failed first, empty if none did."""
+    """A module. ``killers``: by mutant that was tried the test that failed first, empty if none did; ``untried``: how
+    many were not, because the run was ended before."""
 
     module: str
     killers: Mapping[str, str]
+    untried: int = 0
 
     @property
     def killed(self) -> int:
@@ -30,7 +32,7 @@ class Row:
 
 
 def score_pct(rows: Iterable[Row], without: Mapping[str, str] | None = None) -> float:
-    """Killed of all, in percent; ``without``: leaving out those that are equivalent."""
+    """Killed of all that were tried, in percent; ``without``: leaving out those that are equivalent."""
     counted = [name for row in rows for name in row.killers if name not in (without or {})]
     killed = sum(row.killed for row in rows)
     return 100 * killed / len(counted) if counted else 100.0
@@ -38,13 +40,14 @@ def score_pct(rows: Iterable[Row], without: Mapping[str, str] | None = None) -> 
 
 def table(rows: list[Row], equivalents: Mapping[str, str]) -> list[str]:
     """A line for each module, and one for all."""
-    lines = ["| module | mutants | killed | survived | equivalent | killed, % | without equivalents, % |"]
-    lines.append("|---|--:|--:|--:|--:|--:|--:|")
+    lines = ["| module | mutants | tried | killed | survived | equivalent | killed, % | without equivalents, % |"]
+    lines.append("|---|--:|--:|--:|--:|--:|--:|--:|")
     for label, some in [*((f"`{row.module}`", [row]) for row in rows), ("**all**", rows)]:
-        total, killed = sum(len(row.killers) for row in some), sum(row.killed for row in some)
+        tried, killed = sum(len(row.killers) for row in some), sum(row.killed for row in some)
+        total = tried + sum(row.untried for row in some)
         equal = sum(name in equivalents for row in some for name in row.survived)
         scores = f"{score_pct(some):.1f} | {score_pct(some, equivalents):.1f}"
-        lines.append(f"| {label} | {total} | {killed} | {total - killed - equal} | {equal} | {scores} |")
+        lines.append(f"| {label} | {total} | {tried} | {killed} | {tried - killed - equal} | {equal} | {scores} |")
     return lines
 
 
@@ -59,7 +62,8 @@ def untrue(rows: list[Row], listed: Mapping[str, str]) -> list[str]:
     lines = []
     for row in rows:
         ours = [name for name in listed if name.startswith(f"{row.module}:")]
-        lines += [f"does not exist any more: {name}" for name in ours if name not in row.killers]
+        if not row.untried:
+            lines += [f"does not exist any more: {name}" for name in ours if name not in row.killers]
         lines += [f"does not survive, {by} notices: {name}" for name in ours if (by := row.killers.get(name))]
     return lines
 
@@ -85,7 +89,7 @@ Written by `make mutants ARGS=--write`; do not edit.
 The cores decide who is called and when. Here each of their lines is made wrong on purpose, one small change at a time:
 a condition that is always met, `<` for `<=`, a field that stays as it was, another number, a missing case. The tests of
 the cores run against each such mutant, and one of them should fail. `tools/mutants/changes.py` says what is changed;
-every such change was tried, none was left out.
+the table says how many such changes there are and how many of them were tried.
 
 A mutant that behaves as the original does is equivalent, and no test can notice it: it counts as not killed in the
 first score, as absent in the second. The reasons stand in `tools/mutants/equivalent.toml`.

@@ -102,7 +102,7 @@ class Trials:
         ledger = self._ledgers[tried.name.partition(":")[0]]
         ledger.killers[tried.name] = tried.by
         self._unsaved += 1
-        if self._unsaved >= 50:
+        if self._unsaved >= 10:
             self._save()
         self._tell(tried)
 
