@@ -144,7 +144,7 @@ def test_the_light_of_a_panel_at_rest_answers_a_deferred_press_for_two_seconds()
     waiting = tuple(one.row.id for one in device.state.outbox.waiting)
     device.tell(DesiredArrived(Desired(rev=2, panel=Panel(), stored=waiting)))
     device.tell(TimePassed(), 6_000)
-    assert Show(Light.HEARD) in device.press(ButtonName.HELP, 200)
+    assert Show(Light.HEARD) in device.line(ButtonName.HELP, active=True, after_ms=200), "in the same turn"
     assert device.state.light is Light.HEARD
     assert device.state.echo_until_ms is not None
     left_ms = device.state.echo_until_ms - device.now_ms
