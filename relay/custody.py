@@ -130,7 +130,7 @@ class Custody:
         if not arrived:
             return ()
         self._engine.cap_deadlines(turn, arrived)
-        turn.wake.update(alarm.id for alarm in self._book.by_id.values() if alarm.community in arrived)
+        self._engine.look_at(alarm.id for alarm in self._book.by_id.values() if alarm.community in arrived)
         devices = [device for device in register.devices.values() if device.community in arrived]
         for device in devices:
             seen = self._watch.seen.get(device.id)

@@ -21,8 +21,8 @@ from relay.texts import Language, Text
 from relay.texts import register_problems as say
 from relay.toml_lines import TomlPath, locate_paths
 
-MAX_REGISTER_BYTES = 64 * 1024 * 1024
-"""A city of 100,000 households, each with a volunteer of its own, is 25 MB; more is the wrong file."""
+MAX_REGISTER_BYTES = 256 * 1024 * 1024
+"""A million devices, half a million households each with a volunteer of its own, are 140 MB; more is the wrong file."""
 
 
 class Severity(StrEnum):

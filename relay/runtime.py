@@ -238,7 +238,7 @@ class RelayRuntime:
 
     def next_wake_ms(self) -> int:
         """The monotonic time, in ms, at which the next turn is needed even if nothing comes in."""
-        if self._to_refresh or self._custody.adopting():
+        if self._to_refresh or self._engine.has_more() or self._custody.adopting():
             return self._clock.monotonic_ms()
         wakes = [self._news.next_poll_ms, self._teller.next_ms(), self._hooks.next_ms(), self._watch.next_ms()]
         deadline = self.book.next_deadline()
@@ -391,6 +391,7 @@ class RelayRuntime:
     def _pass_time(self, turn: Turn) -> None:
         self._watch.pass_time(turn)
         if self._watch.settle(turn):
+            self._engine.look_at(self.book.by_id)
             self._to_refresh = deque(self._register.devices)
         self._engine.pass_time(turn)
         self._hooks.retry(turn, self.book.by_id)

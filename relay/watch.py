@@ -72,7 +72,6 @@ class Watch:
         if self.settled or self._settle_at_ms is None or turn.mono_ms < self._settle_at_ms:
             return False
         self.settled = True
-        turn.wake.update(self._book.by_id)
         return True
 
     def heard(self, turn: Turn, device: Device, message: Reported | Presence, *, retained: bool = False) -> None:

@@ -179,3 +179,28 @@ def test_what_happens_costs_as_much_in_a_large_city_as_in_a_small_one(cities: tu
             assert few.lines > 300, "the counter counts"
             assert 5 <= few.statements <= 12
             assert 0 < few.rows <= 8
+
+
+def test_after_a_start_alarms_are_looked_at_a_part_in_each_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All 100,000 in the turn in which silence becomes absence held up every press for seconds."""
+    monkeypatch.setattr("relay.engine.LOOK_SIZE", 10)
+    city = City(tmp_path / "relay.sqlite3", FEW)
+    open_ = len(city.relay.book.by_id)
+    city.turn(*(city.words.report(f"bell-{n}", n, rev=2) for n in range(SPARE, FEW)))
+    city.sleep(100)
+    assert sum(bool(alarm.sounding) for alarm in city.relay.book.by_id.values()) == open_ == FEW - SPARE
+    city.relay = RelayRuntime(city.store, FakeLink([]), FakeNotifier([]), city.clock, Topics())
+    city.relay.start()
+    city.turn(LinkUp(1))
+    city.clock.advance(3_000)
+    turns = 0
+    while any(alarm.sounding for alarm in city.relay.book.by_id.values()):
+        assert city.relay.next_wake_ms() <= city.clock.mono_ms, "no sleep before all are looked at"
+        before = sum(bool(alarm.sounding) for alarm in city.relay.book.by_id.values())
+        city.turn()
+        assert before - sum(bool(alarm.sounding) for alarm in city.relay.book.by_id.values()) <= 10
+        turns += 1
+    assert turns >= open_ // 10
+    city.store.close()
