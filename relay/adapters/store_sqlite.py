@@ -21,7 +21,7 @@ from relay.adapters.store_hot import HotStatements
 from relay.ports import Batch, StoreError
 
 BUSY_S = 5.0
-"""How long to wait for another process's transaction: importing a register of 100,000 devices takes about two."""
+"""How long to wait for another process's transaction: importing 100,000 devices as new ones takes about two."""
 CHECKPOINT_PAGES = 4_000
 """The write-ahead log goes back into the database file after 16 MB: SQLite's 4 MB means one for every 1,000 presses."""
 CACHE_KIB = 64 * 1024
