@@ -27,7 +27,8 @@ WRITE_LIMIT = 262_144
 
 
 class BulkSocket:
-    """A non-blocking connected socket, plain or TLS, read and written in bulk. Used by the loop's thread only.
+    """A non-blocking connected socket, plain or TLS, read and written in bulk. Any thread may ``flush``; all else is for
+    the loop's thread.
 
     ``sorter``: has what came and is none of paho's. ``waiting``: packets of other threads, to be sent in their order.
     What is not defined here is the real socket's own.
@@ -39,6 +40,8 @@ class BulkSocket:
         self._waiting = waiting
         self._in = bytearray()
         self._out = bytearray()
+        self._lock = threading.RLock()
+        """Of the real socket: TLS can not be read and written at once."""
         self.silent = False
         """The connection ended because nothing came back any more, as opposed to being closed by the other side."""
 
@@ -58,7 +61,8 @@ class BulkSocket:
         """Up to ``size`` bytes for paho; raises what the real socket raises when nothing has arrived."""
         if not self._in:
             try:
-                data = self._sock.recv(READ_SIZE)
+                with self._lock:
+                    data = self._sock.recv(READ_SIZE)
             except OSError as error:
                 self.silent = self.silent or error.errno in _NOTHING_COMES_BACK
                 raise
@@ -73,20 +77,26 @@ class BulkSocket:
 
     def send(self, data: bytes) -> int:
         """Take the bytes; they leave at ``flush``, or now if many wait. ``BlockingIOError``: the network is behind."""
-        if len(self._out) >= WRITE_LIMIT or self._waiting:
-            self.flush()
+        with self._lock:
             if len(self._out) >= WRITE_LIMIT or self._waiting:
-                raise BlockingIOError
-        self._out += data
+                self.flush()
+                if len(self._out) >= WRITE_LIMIT or self._waiting:
+                    raise BlockingIOError
+            self._out += data
         return len(data)
 
     def close(self) -> None:
         """Write what the network takes at once (a DISCONNECT, mostly), then close."""
-        self.flush()
-        self._sock.close()
+        with self._lock:
+            self.flush()
+            self._sock.close()
 
     def flush(self) -> bool:
         """Write what waits, as far as the network takes it; True if nothing is left. An error shows at ``recv``."""
+        with self._lock:
+            return self._flush()
+
+    def _flush(self) -> bool:
         while self._gather():
             try:
                 sent = self._sock.send(self._out)

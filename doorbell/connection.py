@@ -184,10 +184,18 @@ class Connection:
         if self._waker is not None:
             self._waker.wake()
 
+    def send(self) -> None:
+        """From the main thread: write what is queued, here and now; the loop goes on where the network is behind.
+
+        The loop would need the interpreter's lock for it, which the main thread gives away only when it is done.
+        """
+        if self._bulk is not None and not self._bulk.flush():
+            self.wake()
+
     def _nudge(self) -> None:
         """Something is queued: a link that is not patient sends it at once."""
-        if self._waker is not None and not self._waker.patient:
-            self._waker.wake()
+        if not self._owner.patient:
+            self.send()
 
     def leave(self, wait_s: float) -> None:
         """From the main thread: say offline, give the broker ``wait_s`` to acknowledge it, then disconnect."""

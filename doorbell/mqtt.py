@@ -110,7 +110,7 @@ class MqttLink:
         """Send what has been published and acknowledged; needed by a ``patient`` link only."""
         connection = self._up
         if connection is not None:
-            connection.wake()
+            connection.send()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """Say ``offline``, disconnect, end the thread; True if all of it was done within ``timeout_s``.
