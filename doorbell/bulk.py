@@ -27,8 +27,9 @@ WRITE_LIMIT = 262_144
 
 
 class BulkSocket:
-    """A non-blocking connected socket, plain or TLS, read and written in bulk. Any thread may ``flush``; all else is for
-    the loop's thread.
+    """A non-blocking connected socket, plain or TLS, read and written in bulk.
+
+    Any thread may ``flush``; all else is for the loop's thread.
 
     ``sorter``: has what came and is none of paho's. ``waiting``: packets of other threads, to be sent in their order.
     What is not defined here is the real socket's own.
