@@ -93,6 +93,26 @@ def test_what_stays_bad_is_told_once_within_the_product_rule_and_cleared_once_af
 
 
 @pytest.mark.parametrize("condition", Condition)
+def test_what_passes_by_itself_is_given_its_time_and_no_more(condition: Condition) -> None:
+    """A busy minute slows a processor down, a van weakens a signal; power that fails is power lost."""
+    slow = {
+        Condition.HOT: 120,
+        Condition.WIFI_WEAK: 120,
+        Condition.THROTTLED: 60,
+        Condition.CLOCK_UNSYNCED: 150,
+    }
+    hold_s = slow.get(condition, 20)
+    watch = Watch()
+    assert watch.last(hold_s, **BAD[condition]) == []
+    assert codes(watch.last(5, **BAD[condition])) == [(condition.value, False)]
+
+
+def test_what_is_just_good_enough_is_never_told() -> None:
+    just = {"cpu_c": 79.9, "wifi_dbm": -79, "disk_free_mb": 50, "battery_pct": 21, "disk_worn_pct": 99}
+    assert Watch().last(400, **just) == []
+
+
+@pytest.mark.parametrize("condition", Condition)
 def test_a_blip_is_told_never_however_often(condition: Condition) -> None:
     watch = Watch()
     for _ in range(50):
