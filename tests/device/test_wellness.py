@@ -296,3 +296,20 @@ def test_the_text_has_the_figures() -> None:
         "hot": "82 °C", "wifi_weak": "-88 dBm", "disk_failing": "ext4 errors: 3, worn: 10 %",
         "battery_low": "battery 7 %",
     }  # fmt: skip
+
+
+def test_a_disk_of_which_only_a_part_is_known_is_judged_by_that() -> None:
+    assert codes(Watch().last(30, disk_total_mb=None, disk_free_mb=49)) == [("disk_nearly_full", False)]
+    assert Watch().last(30, disk_total_mb=None, disk_free_mb=50) == []
+    assert codes(Watch().last(30, disk_errors=None, disk_worn_pct=100)) == [("disk_failing", False)]
+    watch = Watch()
+    assert codes(watch.last(30, disk_errors=1, disk_worn_pct=None)) == [("disk_failing", False)]
+    assert watch.last(2 * CALM_S, disk_errors=None, disk_worn_pct=None) == [], "nothing known is no good news"
+
+
+def test_the_text_is_empty_where_there_is_no_figure() -> None:
+    watch = Watch()
+    watch.last(70, throttled=True, cpu_c=None, undervoltage=True, disk_free_mb=7, disk_total_mb=100)
+    assert {one.code: one.text for _, one in watch.told} == {
+        "throttled": "", "undervoltage": "", "disk_nearly_full": "7 of 100 MB free",
+    }  # fmt: skip
