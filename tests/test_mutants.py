@@ -14,7 +14,7 @@ from tests.device.waiting import wait_until
 from tools.mutants.changes import mutants_of
 from tools.mutants.forks import Forks, Tried
 from tools.mutants.ledger import digest, load_listed, open_ledger
-from tools.mutants.report import Row, score_pct, survivors, table, untrue
+from tools.mutants.report import Row, least, score_pct, survivors, table, untrue
 from tools.mutants.swap import code_of, exchange
 from tools.mutants.trials import PACKAGES, parsed
 
@@ -204,6 +204,8 @@ def test_what_is_equivalent_is_no_kill_and_must_be_true() -> None:
     assert (
         table([Row("m", {"m:f: a": "test_a"}, untried=3)], {})[-1] == "| **all** | 4 | 1 | 1 | 0 | 0 | 100.0 | 100.0 |"
     )
+    assert least([Row("m", {"m:f: a": "test_a"}, untried=3)]).endswith("1 are known to be killed: 25.0 %.")
+    assert table([Row("m", {}, untried=3)], {})[-1] == "| **all** | 3 | 0 | 0 | 0 | 0 | – | – |"
     assert survivors(rows, equivalents, {}) == ["- m:f: c"]
     assert survivors(rows, equivalents, {"m:f: c": "a limit"}) == ["- m:f: c: a limit"]
     assert untrue(rows, equivalents) == []

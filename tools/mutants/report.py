@@ -46,9 +46,16 @@ def table(rows: list[Row], equivalents: Mapping[str, str]) -> list[str]:
         tried, killed = sum(len(row.killers) for row in some), sum(row.killed for row in some)
         total = tried + sum(row.untried for row in some)
         equal = sum(name in equivalents for row in some for name in row.survived)
-        scores = f"{score_pct(some):.1f} | {score_pct(some, equivalents):.1f}"
+        scores = f"{score_pct(some):.1f} | {score_pct(some, equivalents):.1f}" if tried else "– | –"
         lines.append(f"| {label} | {total} | {tried} | {killed} | {tried - killed - equal} | {equal} | {scores} |")
     return lines
+
+
+def least(rows: Iterable[Row]) -> str:
+    """The score of all mutants if none is killed of those that were not tried."""
+    rows = list(rows)
+    killed, total = sum(row.killed for row in rows), sum(len(row.killers) + row.untried for row in rows)
+    return f"Of all {total} mutants, tried or not, {killed} are known to be killed: {100 * killed / total:.1f} %."
 
 
 def survivors(rows: Iterable[Row], equivalents: Mapping[str, str], left: Mapping[str, str]) -> list[str]:
@@ -73,7 +80,7 @@ def write_page(rows: list[Row], equivalents: Mapping[str, str], left: Mapping[st
     equal = [f"- {name}: {equivalents[name]}" for row in rows for name in row.survived if name in equivalents]
     OUT.write_text(
         _PAGE.format(
-            table="\n".join(table(rows, equivalents)),
+            table="\n".join([*table(rows, equivalents), "", least(rows)]),
             left="\n".join(survivors(rows, equivalents, left)) or "None.",
             equal="\n".join(equal) or "None.",
         ),
