@@ -30,7 +30,8 @@ from relay.database import PostgresPlace, parse_place
 from tests.device.waiting import wait_until
 
 SUPERUSER = "postgres"
-START_S = 30
+START_S = 120
+"""For a server to start: after a crash it flushes every file of its databases, which a busy disk makes long."""
 RELOADS = 2_000
 _CONFIG = """
 unix_socket_directories = '{folder}'
