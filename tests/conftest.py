@@ -22,6 +22,8 @@ pytest_plugins = (
 )
 
 ERROR_METHODS = frozenset({"error", "exception", "critical", "fatal"})
+UNCONFIGURED = structlog.get_config()
+"""What every test begins and ends with, also after a fixture of a module that ran a program."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +31,7 @@ def error_logs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Every error-level event that the test logs through structlog, from any thread; an unexpected one fails it.
 
     A program under test may configure structlog itself: the watch stays in front of its processors, loggers are not
-    cached (a cached one would outlive the test), and the configuration of before comes back afterwards.
+    cached (a cached one would outlive the test), and no configuration outlives the test.
     """
     seen: list[dict[str, Any]] = []
 
@@ -38,13 +40,13 @@ def error_logs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
             seen.append(dict(event))
         return event
 
-    before = structlog.get_config()
     configure = structlog.configure
 
     def configure_watched(*, processors: list[Any] | None = None, **options: Any) -> None:
-        rest = before["processors"] if processors is None else processors
+        rest = UNCONFIGURED["processors"] if processors is None else processors
         configure(processors=[watch, *rest], **{**options, "cache_logger_on_first_use": False})
 
+    configure(**UNCONFIGURED)
     monkeypatch.setattr(structlog, "configure", configure_watched)
     configure_watched(
         processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer(bool_as_flag=False)]
@@ -52,7 +54,7 @@ def error_logs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     try:
         yield seen
     finally:
-        configure(**before)
+        configure(**UNCONFIGURED)
     if seen and "allow_error_logs" not in request.fixturenames:
         pytest.fail(f"logged {len(seen)} unexpected error(s), the first: {seen[0]}")
 
