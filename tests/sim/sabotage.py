@@ -326,7 +326,7 @@ BREAKAGES: tuple[Callable[[Patch], None], ...] = (
     presses_stay_when_the_clock_steps,
     a_commit_in_doubt_is_written_again,
 )
-SEVERAL = StormPlan(relays=2)
+SEVERAL = StormPlan(relays=2, busy=True)
 """The villages that must notice the breakages of leases."""
 
 
