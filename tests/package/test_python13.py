@@ -5,6 +5,7 @@ inside a Debian 13, against what the package installs.
 """
 
 import sysconfig
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,14 +26,15 @@ IGNORED = ("tests/doorbell/test_broker.py", "tests/device/test_disks.py")
 """About the relay's embedded broker, which no Pi has; about file systems, which need devices and not this Python."""
 SKIPPED = "not embedded and not what_lies_in_docs and not the_page_lists"
 """The same broker again; and pages of docs/, which are made on the machine of a developer."""
-INI = """\
+MARKERS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]["markers"]
+LINES = "\n  ".join(MARKERS)
+INI = f"""\
 [pytest]
 addopts = --import-mode=importlib --strict-markers -p no:cacheprovider -q
 pythonpath = /src
 filterwarnings = error
 markers =
-  slow: as in pyproject.toml
-  system: as in pyproject.toml
+  {LINES}
 """
 SCRIPT = f"""\
 set -e
