@@ -106,7 +106,7 @@ class RelayChecks:
         unanswered: set[str] = set()
         for line in batch.journal:
             alarm_id = line.alarm or ""
-            owner = self._truth.born.get(line.event or "")
+            owner = self._truth.happened(line.event or "")
             if line.type == NoteType.RAISED:
                 if alarm_id in self._raised:
                     raise Violation(f"alarm {alarm_id} was raised twice")
