@@ -21,6 +21,7 @@ from doorbell.settings import (
 from relay.broker_settings import BrokerSettings
 from relay.core.lease import LeaseTimes
 from relay.database import Place, is_url, parse_place
+from relay.provisioning_settings import ProvisionSettings
 from relay.retention import Kept
 from relay.texts import Language
 
@@ -157,6 +158,7 @@ class RelaySettings(Settings):
     broker: BrokerSettings | None = None
     """The broker whose configuration is written here."""
     authority: AuthoritySettings = Field(default_factory=dict, validate_default=True)
+    provision: ProvisionSettings = ProvisionSettings()
 
     @model_validator(mode="after")
     def _database_is_reachable(self) -> Self:

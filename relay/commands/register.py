@@ -83,7 +83,7 @@ def import_(
         if dry_run:
             setting.out.print(setting.say(say.DRY_RUN_DONE))
             return
-        kept = _keep(setting, version, present) if version > 0 else None
+        kept = keep_register(setting, version, present) if version > 0 else None
         with setting.err.status(setting.say(say.IMPORTING)):
             version = store.replace_register(register, (version, present))
     setting.out.print(setting.say(say.IMPORTED, version=version))
@@ -174,7 +174,7 @@ def _warn_of_open_alarms(setting: Setting, store: SqlStore, households: Change) 
             setting.warn(say.OPEN_ALARM_REMOVED, household=alarm.household, alarm=alarm.id, stage=stage)
 
 
-def _keep(setting: Setting, version: int, register: Register) -> Path:
+def keep_register(setting: Setting, version: int, register: Register) -> Path:
     """Write the present register beside the database, so that the import can be undone."""
     path = setting.beside_the_database.with_name(f"{setting.beside_the_database.name}-register-{version}.toml")
     _write(setting, path, register, overwrite=True)

@@ -129,6 +129,10 @@ class Authority:
         """All that was issued and taken back."""
         return self._register()[0]
 
+    def check_signing(self) -> None:
+        """``RefusalError`` unless something could be issued now: the key is there, its passphrase is right."""
+        self._signer(self._now())
+
     def issue(
         self, purpose: Purpose, name: str, *, hosts: tuple[str, ...] = (), replacing: Why | None = None
     ) -> Credential:
