@@ -167,8 +167,8 @@ def _link(settings: DaemonSettings, inbox: Inbox, clock: SystemClock, *, need: C
         settings.mqtt,
         client_id=settings.mqtt.client_id or settings.device,
         subscriptions=[
-            (topics.of(settings.community, settings.device, Channel.DESIRED), 1),
-            (topics.peers_of(settings.community, settings.device), 1),
+            (topics.of(settings.community, settings.device, Channel.DESIRED), settings.mqtt.receive_qos),
+            (topics.peers_of(settings.community, settings.device), settings.mqtt.receive_qos),
         ],
         sink=inbox.put_link,
         clean_session=True,

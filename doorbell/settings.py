@@ -117,6 +117,10 @@ class MqttSettings(Settings):
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
     """The broker sends our last will after 1.5 times this silence; we give the connection up after twice it."""
     prefix: Annotated[str, AfterValidator(_usable_prefix)] = DEFAULT_PREFIX
+    receive_qos: Annotated[int, Field(ge=0, le=1)] = 1
+    """With what QoS a device subscribes. 0 is for clusters of NATS, which keep for every subscription with QoS 1 a
+    group that votes, and after the death of a server may need 9 s to make one: docs/several-relays.md. Nothing is
+    lost by it: what a device has missed is told again. Relays subscribe with 1 whatever stands here."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     """How long each address may take to accept TCP. With fallbacks: a whole try, from the name to SUBACK; after two
     rounds in vain twice as long, and so on up to ``keepalive_s``, for a network that is merely slow."""

@@ -15,7 +15,12 @@ from typing import Any
 
 import pytest
 
+from device.adapters.clock import SystemClock
 from device.adapters.control import ask
+from device.daemon import _link
+from device.loop import Inbox
+from device.settings import DaemonSettings
+from doorbell.broker_order import Need
 from doorbell.link import Delivery, LinkEvent, LinkUp
 from doorbell.mqtt import MqttLink
 from doorbell.service import ExitCode
@@ -362,3 +367,16 @@ def test_nothing_heavy_is_in_the_daemons_process() -> None:
         check=False,
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.parametrize(("mqtt", "qos"), [({}, 1), ({"receive_qos": 0}, 0)])
+def test_a_device_subscribes_with_the_qos_of_its_settings(mqtt: dict[str, int], qos: int, tmp_path: Path) -> None:
+    settings = DaemonSettings.model_validate(
+        {"device": DEVICE, "community": COMMUNITY, "role": "bell", "state_dir": tmp_path, "mqtt": mqtt}
+    )
+    link = _link(settings, Inbox(), SystemClock(), need=lambda: Need.NONE)
+    root = f"doorbell/v1/{COMMUNITY}"
+    assert list(link._introduction.subscriptions) == [
+        (f"{root}/{DEVICE}/desired", qos),
+        (f"{root}/+/peer/{DEVICE}", qos),
+    ]

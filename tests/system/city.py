@@ -212,7 +212,7 @@ class City:
     def clear(self) -> None:
         """Close what a test that failed has left open, as the office would: the next one is not about it."""
         for alarm in self.store.alarms():
-            words = ["alarms", "close", alarm.id, "--outcome", "false_alarm"]
+            words = ["alarms", "close", alarm.id, "--outcome", "false_alarm", "--yes"]
             run_to_end([sys.executable, "-m", "relay", *words, "--config", str(self.relays["one"].config)])
         until(lambda: not self.store.alarms(), "no alarm is left from before")
 
@@ -289,16 +289,16 @@ class City:
         nodes = self.cluster.nodes[start:] + self.cluster.nodes[:start]
         config.write_text(
             f'device = "{name}"\ncommunity = "{community}"\nrole = "{role}"\nstate_dir = "{name}"\n'
-            + _mqtt([node.port for node in nodes])
+            + _mqtt([node.port for node in nodes], "receive_qos = 0\n")
             + '\n[button]\nhold_ms = 1000\n\n[sound]\nplayer = "none"\n',
             "utf-8",
         )
         return Device(name, config, self._sockets / f"{name}.sock")
 
 
-def _mqtt(ports: list[int]) -> str:
+def _mqtt(ports: list[int], more: str = "") -> str:
     first, *fallback = ports
     # A back-off that does not make tests wait; the first broker is asked again soon.
-    text = f"\n[mqtt]\nport = {first}\nbackoff_min_s = 0.1\nbackoff_max_s = 0.5\nreturn_s = 5\n"
+    text = f"\n[mqtt]\nport = {first}\nbackoff_min_s = 0.1\nbackoff_max_s = 0.5\nreturn_s = 5\n{more}"
     text += "".join(f'\n[[mqtt.fallback]]\nhost = "127.0.0.1"\nport = {port}\n' for port in fallback)
     return text + '\n[logs]\nformat = "json"\n'

@@ -29,13 +29,13 @@ WITHIN_S = 25.0
 """Bound of every wait; what is waited for takes a second or two, on a busy machine a few more."""
 
 
-def until(condition: Callable[[], T | None], what: str, within_s: float = WITHIN_S) -> T:
-    """The first truthy value of the condition, asked every 10 ms; fails with ``what`` after ``within_s``."""
+def until(condition: Callable[[], T | None], what: str, within_s: float = WITHIN_S, every_s: float = 0.01) -> T:
+    """The first truthy value of the condition, asked again and again; fails with ``what`` after ``within_s``."""
     deadline = time.monotonic() + within_s
     pause = threading.Event()
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
-        pause.wait(0.01)
+        pause.wait(every_s)
     return found
 
 
