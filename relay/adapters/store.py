@@ -15,6 +15,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Select, Table, insert, inspect, select, text
 
 from relay.adapters import store_schema as schema
+from relay.adapters.store_audit import SqlAudit, append_line
 from relay.adapters.store_database import BUSY_S, RUNNING, open_database
 from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_leases import SqlLeases
@@ -31,6 +32,7 @@ from relay.adapters.store_rows import (
 )
 from relay.adapters.store_spoilt import AlarmReading
 from relay.adapters.store_verify import verify
+from relay.audit import AuditEntry
 from relay.core.alarm import Alarm, Outcome
 from relay.core.register import Register
 from relay.database import Place
@@ -180,10 +182,21 @@ class SqlStore:
     # -----------------------------------------------------------------------------------------------------------------
     # What the commands of the office ask for
 
-    def replace_register(self, register: Register, known: tuple[int, Register] | None = None) -> int:
+    @property
+    def audit(self) -> SqlAudit:
+        """Who looked at whom, and who changed what."""
+        return SqlAudit(self._engine, self._reader, self._errors)
+
+    def replace_register(
+        self,
+        register: Register,
+        known: tuple[int, Register] | None = None,
+        told: Callable[[int, Register], tuple[AuditEntry, datetime]] | None = None,
+    ) -> int:
         """Put a register in the place of the one before, whole; returns its version. A running relay takes it over.
 
-        ``known``: what ``load_register`` has just given, to spare it a second reading.
+        ``known``: what ``load_register`` has just given, to spare it a second reading; ``told``: makes the audit
+        log's line from the new version and the register of before.
         """
         with self._errors():
             while True:
@@ -194,15 +207,21 @@ class SqlStore:
                     if int(connection.execute(_VERSION.with_for_update()).scalar() or 0) == version:
                         change_register(connection, present, register)
                         self._hot.write_meta(connection, {"register_version": str(version + 1)})
+                        if told is not None:
+                            append_line(connection, *told(version + 1, present))
                         return version + 1
 
-    def add_command(self, alarm: str, outcome: Outcome, note: str, by: str) -> int:
+    def add_command(
+        self, alarm: str, outcome: Outcome, note: str, by: str, told: tuple[AuditEntry, datetime] | None = None
+    ) -> int:
         """Ask the relay to close an alarm; returns the command's number."""
         with self._errors(), self._engine.begin() as connection:
             values = {"alarm": alarm, "outcome": outcome.value, "note": note, "by": by}
             added = connection.execute(insert(schema.command).values(values)).inserted_primary_key
             if added is None:
                 raise StoreError("the database gave the command no number", retryable=False)
+            if told is not None:
+                append_line(connection, *told)
             return int(added[0])
 
     def command_result(self, command: int) -> str | None:

@@ -117,9 +117,11 @@ def raise_fences(connection: Connection, given: Mapping[str, int]) -> None:
 def empty_tables(connection: Connection) -> None:
     """Delete everything from a PostgreSQL database, in the transaction that is open."""
     names = ", ".join(f'"{table.name}"' for table in schema.metadata.sorted_tables)
-    connection.execute(text("ALTER TABLE journal DISABLE TRIGGER USER"))
-    connection.execute(text(f"TRUNCATE {names}"))
-    connection.execute(text("ALTER TABLE journal ENABLE TRIGGER USER"))
+    for switch in ("DISABLE", "ENABLE"):
+        for table in ("journal", "audit"):
+            connection.execute(text(f"ALTER TABLE {table} {switch} TRIGGER USER"))
+        if switch == "DISABLE":
+            connection.execute(text(f"TRUNCATE {names}"))
 
 
 def is_empty(connection: Connection) -> bool:

@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 
 from relay.adapters.store_rows import from_ms, to_ms
 
-SCHEMA_HEAD = "0003"
+SCHEMA_HEAD = "0004"
 """The newest migration; a test compares it with relay/adapters/migrations."""
 
 OPEN = "stage <> 'closed'"
@@ -308,6 +308,25 @@ member = Table(
     Column("ready", Boolean, nullable=False),
     Column("leaving", Boolean, nullable=False),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String(80), nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("community", String(63)),
+    Column("household", String(63)),
+    Column("person", String(63)),
+    Column("device", String(63)),
+    Column("account", String(36)),
+    Column("detail", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index(None, "at"),
+    Index(None, "household"),
+)
+"""See ``relay.audit``. Append-only as the journal is; ``seq`` has no gaps, and its writer gives it."""
 
 meta = Table("meta", metadata, Column("key", String(32), primary_key=True), Column("value", Text, nullable=False))
 """``register_version``, ``boot_id``, ``offset_ms``."""

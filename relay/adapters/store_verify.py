@@ -22,11 +22,15 @@ ALARMS_AT_ONCE = 500
 SHOWN = 100
 """Findings of one kind that are told one by one."""
 DAMAGES = 20
-_APPEND_ONLY = {"sqlite": {"journal_no_update", "journal_no_delete"}, "postgresql": {"journal_no_change"}}
+_APPEND_ONLY = {
+    "sqlite": {"journal_no_update", "journal_no_delete", "audit_no_update", "audit_no_delete", "audit_no_replace"},
+    "postgresql": {"journal_no_change", "audit_no_change"},
+}
 _DURABLE = ("fsync", "full_page_writes")
 _TRIGGERS = {
-    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal'",
-    "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = 'journal'::regclass AND tgenabled IN ('O', 'A')",
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('journal', 'audit')",
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid IN (to_regclass('journal'), to_regclass('audit')) "
+    "AND tgenabled IN ('O', 'A')",
 }
 _UNTOLD = text(
     "SELECT DISTINCT j.alarm FROM journal j WHERE j.after IS NOT NULL "
@@ -83,9 +87,14 @@ def _promises(connection: Connection) -> Iterator[Finding]:
         yield Finding(Fault.NOT_DURABLE, name, value)
 
 
-def _schema(connection: Connection) -> Iterator[Finding]:
+def missing_triggers(connection: Connection) -> list[str]:
+    """Those by which the database itself refuses to change the journal and the audit log, and that are gone."""
     found = set(connection.execute(text(_TRIGGERS[connection.dialect.name])).scalars())
-    for missing in sorted(_APPEND_ONLY[connection.dialect.name] - found):
+    return sorted(_APPEND_ONLY[connection.dialect.name] - found)
+
+
+def _schema(connection: Connection) -> Iterator[Finding]:
+    for missing in missing_triggers(connection):
         yield Finding(Fault.NOT_APPEND_ONLY, missing)
     inspector = inspect(connection)
     tables = set(inspector.get_table_names())

@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 from relay.adapters.store import SqlStore
+from relay.audit import AuditWord
+from relay.commands.auditing import households_detail, note, tell, write_line
 from relay.commands.setting import DEFAULT_CONFIG, SHORT_ID, ConfigOption, JsonOption, Setting, enter
 from relay.commands.showing import Shower, alarm_json, line_json, local_time
 from relay.commands.watching import Watcher, follow
@@ -39,6 +41,8 @@ def list_(
     with setting.store() as store:
         _, register = store.load_register()
         alarms = store.alarms(open_only=not all_, limit=limit)
+        seen = households_detail([alarm.household for alarm in alarms])
+        write_line(setting, store, AuditWord.ALARMS_LISTED, seen)
     if as_json:
         _print_json([alarm_json(alarm, register) for alarm in alarms])
     elif alarms:
@@ -51,6 +55,7 @@ def list_(
 def watch(context: typer.Context, config: ConfigOption = DEFAULT_CONFIG) -> None:
     setting = enter(context, config)
     with setting.store() as store:
+        write_line(setting, store, AuditWord.ALARMS_WATCHED)
         watcher = Watcher(setting, store)
         try:
             with watcher:
@@ -69,6 +74,7 @@ def show(
         _, register = store.load_register()
         alarm = setting.find_alarm(store, alarm_id)
         lines = list(store.journal(alarm=alarm.id))
+        _write_seen(setting, store, alarm)
     if as_json:
         _print_json({**alarm_json(alarm, register), "timeline": [line_json(line) for line in lines]})
         return
@@ -97,23 +103,28 @@ def close(
     context: typer.Context,
     alarm_id: IdArgument,
     outcome: Annotated[Outcome, typer.Option("--outcome", help=say.OUTCOME.en)],
-    note: Annotated[str, typer.Option("--note", help=say.NOTE.en)] = "",
+    text: Annotated[str, typer.Option("--note", help=say.NOTE.en)] = "",
     config: ConfigOption = DEFAULT_CONFIG,
     yes: Annotated[bool, typer.Option("--yes", "-y", help=say.YES.en)] = False,
     wait_s: Annotated[float, typer.Option("--wait", help=say.WAIT_S.en, min=0, max=600)] = 5.0,
 ) -> None:
     setting = enter(context, config)
-    if len(note) > MAX_NOTE or hidden_character(note) is not None:
+    if len(text) > MAX_NOTE or hidden_character(text) is not None:
         raise setting.refuse(say.BAD_NOTE)
     with setting.store() as store:
         _, register = store.load_register()
         alarm = setting.find_alarm(store, alarm_id)
         if not alarm.is_open:
             raise setting.refuse(say.ALREADY_CLOSED, id=alarm.id)
-        if not yes and not _confirm(setting, Shower(setting, register), alarm, outcome):
-            setting.out.print(setting.say(say.CLOSE_ABANDONED))
-            raise typer.Exit(1)
-        command = store.add_command(alarm.id, outcome, note, _who())
+        if not yes:
+            _write_seen(setting, store, alarm)
+            if not _confirm(setting, Shower(setting, register), alarm, outcome):
+                setting.out.print(setting.say(say.CLOSE_ABANDONED))
+                raise typer.Exit(1)
+        about = {"community": alarm.community, "household": alarm.household}
+        told = tell(AuditWord.ALARM_CLOSE_ASKED, {"alarm": alarm.id, "outcome": outcome.value}, **about)
+        command = store.add_command(alarm.id, outcome, text, _who(), told)
+        note(setting, store)
         result = _await_result(store, command, wait_s)
     if result is None:
         setting.warn(say.CLOSE_PENDING, id=alarm.id[:SHORT_ID])
@@ -121,6 +132,11 @@ def close(
         setting.out.print(setting.say(say.CLOSED_NOW, id=alarm.id, outcome=OUTCOMES[outcome]))
     else:
         raise setting.refuse(say.CLOSE_REFUSED, id=alarm.id, reason=result)
+
+
+def _write_seen(setting: Setting, store: SqlStore, alarm: Alarm) -> None:
+    about = {"community": alarm.community, "household": alarm.household}
+    write_line(setting, store, AuditWord.ALARM_SEEN, {"alarm": alarm.id}, **about)
 
 
 def _confirm(setting: Setting, shower: Shower, alarm: Alarm, outcome: Outcome) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,8 @@ from rich.table import Table
 
 from doorbell.settings import read_password_file
 from doorbell.wire import format_time
+from relay.audit import AuditWord
+from relay.commands.auditing import write_if_made
 from relay.commands.broker import FolderOption, make_effective, make_plan, open_authority, tell_written
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Setting, enter
 from relay.issued import Identity, Purpose, Why, common_name
@@ -64,6 +67,7 @@ def create(
     facts = {"community": made.community, "folder": place, "fingerprint": fingerprint(made.root), "until": until}
     setting.out.print(setting.say(say.CREATED, **facts), soft_wrap=True)
     setting.out.print(setting.say(say.MOVE_ROOT_KEY, path=place / "root-key.pem"), soft_wrap=True)
+    write_if_made(setting, AuditWord.AUTHORITY_CREATED, {"sha256": fingerprint(made.root)})
 
 
 @app.command(help=say.SHOW.en, epilog="doorbell-relay authority show --json")
@@ -124,6 +128,7 @@ def renew_issuing(
     setting.out.print(
         setting.say(say.RENEWED_ISSUING, number=made.number, until=local_date(made.until)), soft_wrap=True
     )
+    write_if_made(setting, AuditWord.ISSUING_RENEWED, {"number": made.number})
 
 
 @issue_app.command(
@@ -197,6 +202,7 @@ def sign(
             raise RefusalError(say.CANNOT_READ, path=request, reason=error.strerror) from None
         made = authority.sign(asked, purpose, renewing=renew, replacing=replace)
         _warn_of_end(setting, authority)
+        _write_identity(setting, AuditWord.IDENTITY_SIGNED, purpose, made.line.name)
         if to is None:
             typer.echo(made.chain.decode(), nl=False)
             return
@@ -222,13 +228,17 @@ def revoke(
         taken = authority.revoke(name, why)
     facts = {"name": name, "why": say.WHYS[why], "count": len(taken.certificates), "path": authority.revoked_file}
     setting.out.print(setting.say(say.TAKEN_BACK, **facts), soft_wrap=True)
-    if setting.settings.broker is None:
-        setting.out.print(setting.say(say.NOT_YET_AT_BROKER), soft_wrap=True)
-        return
-    with setting.telling():
-        plan = make_plan(setting, authority)
-        tell_written(setting, plan, plan.place.write(plan.files))
-        make_effective(setting, authority, plan)
+    try:
+        if setting.settings.broker is None:
+            setting.out.print(setting.say(say.NOT_YET_AT_BROKER), soft_wrap=True)
+            return
+        with setting.telling():
+            plan = make_plan(setting, authority)
+            tell_written(setting, plan, plan.place.write(plan.files))
+            make_effective(setting, authority, plan)
+    finally:
+        # Last of all: a database that does not answer must not keep anybody in.
+        _write_identity(setting, AuditWord.IDENTITY_REVOKED, taken.purpose, name, {"why": why.value})
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -256,6 +266,15 @@ def _issue(
             raise RefusalError(say.NOT_DELIVERED, name=made.line.name, path=target, reason=error.strerror) from None
     facts = {"name": made.line.name, "until": local_date(made.line.until), "folder": target}
     setting.out.print(setting.say(say.ISSUED, **facts), soft_wrap=True)
+    detail = {} if replacing is None else {"replacing": replacing.value}
+    _write_identity(setting, AuditWord.IDENTITY_ISSUED, purpose, made.line.name, detail)
+
+
+def _write_identity(
+    setting: Setting, what: AuditWord, purpose: Purpose, name: str, detail: Mapping[str, Any] | None = None
+) -> None:
+    device = name if purpose is Purpose.DEVICE else None
+    write_if_made(setting, what, {"for": purpose.value, "name": name, **(detail or {})}, device=device)
 
 
 def local_date(at: datetime) -> str:

@@ -16,6 +16,8 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from relay.adapters.store_rows import JournalLine
+from relay.audit import AuditWord
+from relay.commands.auditing import write_line
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, Setting, enter
 from relay.commands.showing import line_json
 from relay.texts import Language
@@ -56,9 +58,12 @@ def journal(
     output: Annotated[Path | None, typer.Option("--output", "-o", help=say.OUTPUT.en)] = None,
 ) -> None:
     setting = enter(context, config)
-    first, last = _time(setting, since), _time(setting, until)
+    first, last = read_time(setting, since), read_time(setting, until)
     with setting.store() as store:
         alarm_id = setting.find_alarm(store, alarm).id if alarm else None
+        asked = {"since": since, "until": until, "alarm": alarm_id}
+        detail = {name: value for name, value in asked.items() if value}
+        write_line(setting, store, AuditWord.JOURNAL_READ, detail, community=community or None)
         lines = store.journal(alarm=alarm_id, community=community or None, since=first, until=last)
         with _open(setting, output, form) as stream:
             count = _write(setting, form, stream, lines, progress=output is not None)
@@ -66,7 +71,7 @@ def journal(
         setting.err.print(setting.say(say.LINES_WRITTEN, path=output, count=count), soft_wrap=True)
 
 
-def _time(setting: Setting, text: str) -> datetime | None:
+def read_time(setting: Setting, text: str) -> datetime | None:
     if not text:
         return None
     try:

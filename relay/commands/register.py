@@ -12,6 +12,8 @@ import typer
 from rich.table import Table
 
 from relay.adapters.store import SqlStore
+from relay.audit import AuditWord
+from relay.commands.auditing import Told, counts, import_detail, note, tell, write_line
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, Setting, enter
 from relay.core.register import Register
 from relay.register_changes import KINDS, Change, compare_registers
@@ -85,7 +87,13 @@ def import_(
             return
         kept = keep_register(setting, version, present) if version > 0 else None
         with setting.err.status(setting.say(say.IMPORTING)):
-            version = store.replace_register(register, (version, present))
+
+            def told(new_version: int, before: Register) -> Told:
+                found = changes if before is present else compare_registers(before, register)
+                return tell(AuditWord.REGISTER_IMPORTED, import_detail(new_version, found))
+
+            version = store.replace_register(register, (version, present), told)
+            note(setting, store)
     setting.out.print(setting.say(say.IMPORTED, version=version))
     if kept is not None:
         command = f"doorbell-relay register import {kept} --config {setting.config}"
@@ -102,6 +110,7 @@ def export(
     setting = enter(context, config)
     with setting.store() as store:
         _, register = store.load_register()
+        write_line(setting, store, AuditWord.REGISTER_EXPORTED, counts(register))
     if str(file) == "-":
         write_register(register, sys.stdout)
         return

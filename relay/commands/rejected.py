@@ -9,6 +9,8 @@ import typer
 from rich.table import Table
 
 from doorbell.wire import format_time
+from relay.audit import AuditWord
+from relay.commands.auditing import write_line
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, enter
 from relay.commands.showing import local_time
 from relay.texts import commands as say
@@ -29,6 +31,7 @@ def list_(
     setting = enter(context, config)
     with setting.store() as store:
         rows = store.rejected(limit)
+        write_line(setting, store, AuditWord.REJECTED_READ, {"count": len(rows)})
     if as_json:
         keys = ("topic", "reason", "detail")
         told = [

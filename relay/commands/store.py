@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +15,15 @@ import typer
 from rich.table import Table
 
 from doorbell.wire import format_time
+from relay.adapters.store import SqlStore
+from relay.audit import AuditWord
+from relay.audit_head import read_head
+from relay.commands.auditing import head_path, note, whoever_runs_this, write_line
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Setting, enter, make_folder
 from relay.commands.showing import local_time
-from relay.retention import Kept
+from relay.retention import Kept, Retained
 from relay.texts import Text
+from relay.texts import audit as say_audit
 from relay.texts import commands as say
 from relay.texts.words import FAULTS, KEPT
 from relay.verdict import Finding, Verdict
@@ -58,6 +64,7 @@ def backup(
     if path.exists() and not force:
         raise setting.refuse(say.FILE_EXISTS, path=path)
     with setting.store() as store, setting.err.status(setting.say(say.COPYING)):
+        write_line(setting, store, AuditWord.STORE_BACKED_UP, {"file": path.name})
         verdict = back_up(store, path)
     size = path.stat().st_size / 1_000_000
     setting.out.print(
@@ -96,6 +103,7 @@ def restore(
     base = setting.beside_the_database
     kept = base.with_name(f"{base.name}-before-restore-{_stamp()}.sqlite3")
     done = put_back(setting.database, file, kept, refuse)
+    _tell_restored(setting, file)
     setting.out.print(
         setting.say(say.RESTORED, path=file, alarms=done.verdict.alarms, open=done.verdict.open_alarms), soft_wrap=True
     )
@@ -114,35 +122,63 @@ def retain(
     now, periods = datetime.now(UTC), setting.settings.retention
     before = {kind: now - timedelta(days=periods.days(kind)) for kind in Kept}
     with setting.store() as store:
-        found = store.count_old(before)
-        gone = dict.fromkeys(Kept, 0)
+        rows = [
+            _Row(kind.value, KEPT[kind], periods.days(kind), one, 0) for kind, one in store.count_old(before).items()
+        ]
+        of_audit = now - timedelta(days=periods.audit_days)
+        rows.append(_Row("audit", say_audit.COL_AUDIT, periods.audit_days, store.audit.count_old(of_audit), 0))
         if not dry_run:
             with _counting(setting, say.FORGETTING) as count:
                 gone = store.forget_old(before, count)
+                cut = store.audit.cut(of_audit, whoever_runs_this(), now, count)
+            rows = [replace(row, gone=cut if row.key == "audit" else gone[Kept(row.key)]) for row in rows]
+            write_line(setting, store, AuditWord.STORE_RETAINED, {row.key: row.gone for row in rows})
     if as_json:
         told = {
-            kind.value: {
-                "before": format_time(one.before),
-                "old": one.going,
-                "staying": one.staying,
-                "gone": gone[kind],
+            row.key: {
+                "before": format_time(row.found.before),
+                "old": row.found.going,
+                "staying": row.found.staying,
+                "gone": row.gone,
             }
-            for kind, one in found.items()
+            for row in rows
         }
         typer.echo(json.dumps(told, indent=2))
         return
     table = Table()
     for column in (say.WHAT, say.COL_PERIOD, say.COL_BEFORE, say.COL_OLD if dry_run else say.REMOVED, say.COL_STAYING):
         table.add_column(setting.say(column), justify="left" if column in (say.WHAT, say.COL_BEFORE) else "right")
-    for kind, one in found.items():
-        days = setting.say(say.DAYS, days=periods.days(kind))
-        going = one.going if dry_run else gone[kind]
-        table.add_row(setting.say(KEPT[kind]), days, local_time(one.before), str(going), str(one.staying))
+    for row in rows:
+        days = setting.say(say.DAYS, days=row.days)
+        going = row.found.going if dry_run else row.gone
+        table.add_row(setting.say(row.text), days, local_time(row.found.before), str(going), str(row.found.staying))
     setting.out.print(table)
     setting.out.print(setting.say(say.DRY_RUN_DONE if dry_run else say.FORGOTTEN), soft_wrap=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is kept for so many days, what was found of it, and how much is gone."""
+
+    key: str
+    text: Text
+    days: int
+    found: Retained
+    gone: int
+
+
+def _tell_restored(setting: Setting, file: Path) -> None:
+    """The log is the back-up's now; what it was before is told by the head that was noted, which goes back with it."""
+    try:
+        noted = read_head(head_path(setting))
+    except (OSError, ValueError):
+        noted = None
+    with closing(SqlStore.open(setting.database)) as store:
+        write_line(setting, store, AuditWord.STORE_RESTORED, {"file": file.name, "head_before": str(noted or "")})
+        note(setting, store, whatever_was=True)
 
 
 def _stamp() -> str:

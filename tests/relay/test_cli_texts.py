@@ -11,6 +11,7 @@ from relay.commands.program import CATALOGUES, PROGRAM, build_command, walk_comm
 from relay.core.alarm import AlarmStage, HelperState, NoteType, Outcome
 from relay.core.journal import LineType
 from relay.texts import Language, Text, choose_language, register_problems
+from relay.texts import audit as audit_texts
 from relay.texts import authority as authority_texts
 from relay.texts import broker as broker_texts
 from relay.texts import commands as command_texts
@@ -18,7 +19,7 @@ from relay.texts.timeline import SENTENCES, tell_line
 from relay.texts.words import HELPER_STATES, KINDS, LINES, OUTCOMES, STAGES, line_word
 
 MODULES = [
-    *(command_texts, authority_texts, broker_texts, register_problems),
+    *(command_texts, audit_texts, authority_texts, broker_texts, register_problems),
     *map(import_module, ("relay.texts.timeline", "relay.texts.words")),
 ]
 
