@@ -110,6 +110,10 @@ fault-table: setup test-deps ## a story for each process or resource and moment,
 mutants: setup ## would a test notice a wrong line of the cores? ARGS="relay.core.lease" chooses, ARGS="--fresh --write" keeps it
 	@$(BIN)/python -m tools.mutants $(ARGS)
 
+.PHONY: fuzz
+fuzz: setup ## a million inputs of strangers for everything that reads them; ARGS="packets --number 50000", "--replay FILE"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 .PHONY: bench
 bench: setup test-deps ## the relay beside its floor and Node-RED (20 minutes, ARGS="--quick" less); ARGS="--write" keeps it
 	@$(BIN)/python -m bench.relay $(ARGS)

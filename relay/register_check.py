@@ -278,8 +278,8 @@ class _Examiner:
             heard = any(self._bells(person) for _, person in row.names("members"))
             if not heard and not row.content.get("hooks"):
                 self._warning(row, (), say.GROUP_CALLS_NOBODY)
-        office_groups = (row.content for row in self._rows["group"] if row.content.get("kind") == OFFICE_KIND)
-        offices = {content.get("community") for content in office_groups}
+        office_groups = (row for row in self._rows["group"] if row.content.get("kind") == OFFICE_KIND)
+        offices = {community for row in office_groups for _, community in row.names("community")}
         for row in self._rows["community"]:
             if row.id and row.id not in offices:
                 self._warning(row, (), say.NO_OFFICE, id=row.id)

@@ -58,7 +58,9 @@ def quote(value: object) -> str:
 def hint(name: str, known: Collection[str]) -> Text:
     """``did you mean …?``, or nothing."""
     if len(known) <= MAX_HINTS_AMONG and (close := difflib.get_close_matches(name, known, n=1)):
-        return Text(*(say.HINT.say(language, close=close[0]) for language in (Language.ZH, Language.EN)))
+        told = (say.HINT.say(language, close=close[0]) for language in (Language.ZH, Language.EN))
+        # What is said there is the file's word, and is filled into nothing: "{" and "}" in it are only characters.
+        return Text(*(text.replace("{", "{{").replace("}", "}}") for text in told))
     return Text("", "")
 
 

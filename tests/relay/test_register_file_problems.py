@@ -243,6 +243,25 @@ def test_what_stands_on_a_line_that_cannot_be_read_is_not_told_to_be_missing() -
     assert [p.line for p in check_register(text)] == [6]
 
 
+@pytest.mark.parametrize("name", ["pen}g", "{peng", "pe{0}ng", "pe{x.y}ng"])
+def test_braces_in_a_name_that_is_nearly_another_are_only_characters(name: str) -> None:
+    """They used to be filled in as a placeholder, which ended the check with an exception of ``str.format``."""
+    problems = check_register(BASE.replace('id = "peng"', f'id = "{name}"', 1))
+    hints = [problem for problem in problems if f"did you mean {name}?" in problem.message_en]
+    assert hints
+    assert all(f"是不是 {name}？" in problem.message_zh for problem in hints)
+
+
+@pytest.mark.parametrize("community", ['["lake"]', "{a = 1}", "7", "[[1]]"])
+def test_an_office_whose_community_is_no_text_is_told(community: str) -> None:
+    """A list there used to end the check with a ``TypeError``."""
+    office = (
+        f'\n[[group]]\nid = "office-2"\ncommunity = {community}\nkind = "office"\nname = "办公室"\nmembers = ["peng"]\n'
+    )
+    problems = check_register(BASE + office)
+    assert [problem.key for problem in problems if problem.severity is Severity.ERROR] == ["group.office-2.community"]
+
+
 @pytest.mark.parametrize("written", ["\ufeff" + BASE, BASE.replace("\n", "\r\n")])
 def test_files_of_windows_are_read(written: str) -> None:
     assert check_register(written.encode()) == []

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import secrets
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -61,6 +62,8 @@ def unpack_key(packed: bytes, passphrase: str | None) -> PrivateKey:
         if stretched is not None or isinstance(error, TypeError):
             raise WrongPassphraseError("the passphrase is wrong") from None
         raise
+    except UnsupportedAlgorithm as error:  # which is no ValueError
+        raise ValueError(f"a key of a kind that nobody here knows: {error}") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("no EC P-256 key")  # noqa: TRY004 - the file is wrong, not a type of ours
     return key

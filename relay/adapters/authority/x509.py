@@ -6,11 +6,13 @@ With ``keys``, the only place that knows ``cryptography``.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -121,8 +123,9 @@ def make_revocation_list(issuing: Signer, revoked: Iterable[tuple[Issued, Revoke
 def read_revocation_lists(pem: bytes) -> dict[str, frozenset[str]]:
     """The serial numbers in each list of a file, by the name of who made it. ``ValueError`` if it is none."""
     end = b"-----END X509 CRL-----\n"
-    lists = [x509.load_pem_x509_crl(part + end) for part in pem.split(end)[:-1]]
-    return {_told(one.issuer): frozenset(f"{taken.serial_number:x}" for taken in one) for one in lists}
+    with _refusing():
+        lists = [x509.load_pem_x509_crl(part + end) for part in pem.split(end)[:-1]]
+        return {_told(one.issuer): frozenset(f"{taken.serial_number:x}" for taken in one) for one in lists}
 
 
 def read_request(pem: bytes) -> tuple[str, PublicKey]:
@@ -130,18 +133,22 @@ def read_request(pem: bytes) -> tuple[str, PublicKey]:
 
     ``ValueError`` for what is no request, is not signed by its own key, or has a key that is not EC P-256.
     """
-    request = x509.load_pem_x509_csr(pem)
-    key = request.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError("its key is not EC P-256")  # noqa: TRY004 - the file is wrong, not a type of ours
-    if not request.is_signature_valid:
-        raise ValueError("it is not signed by its own key")
-    return text_of(request.subject, NameOID.COMMON_NAME), key
+    with _refusing():
+        request = x509.load_pem_x509_csr(pem)
+        key = request.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise ValueError("its key is not EC P-256")  # noqa: TRY004 - the file is wrong, not a type of ours
+        if not request.is_signature_valid:
+            raise ValueError("it is not signed by its own key")
+        return text_of(request.subject, NameOID.COMMON_NAME), key
 
 
 def load_certificate(pem: bytes) -> Certificate:
     """The first certificate of a file. ``ValueError`` if it has none."""
-    return x509.load_pem_x509_certificate(pem)
+    with _refusing():
+        loaded = x509.load_pem_x509_certificate(pem)
+        loaded.subject, loaded.issuer  # noqa: B018 - read only when they are asked for, and only then refused
+        return loaded
 
 
 def serial_of(pem: bytes) -> str:
@@ -184,6 +191,16 @@ def usable_host(host: str) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """``ValueError`` also for what the library tells otherwise: a version, a curve, a signature, a name that it does
+    not know."""
+    try:
+        yield
+    except (UnsupportedAlgorithm, x509.InvalidVersion, TypeError) as error:
+        raise ValueError(str(error)) from None
 
 
 def _authority_name(community: str, common_name: str) -> x509.Name:
