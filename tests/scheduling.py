@@ -10,19 +10,22 @@ from typing import Any
 
 import pytest
 
-ONE_SCENE = ("tests/system/test_several_relays.py",)
-"""All of the file on one worker."""
+CLUSTERS = ("tests/system/test_several_relays.py", "tests/system/test_certified_cluster.py")
+"""Each starts three NATS servers. One after the other: two such clusters beside each other, on two cores and one disk,
+miss each other's heartbeats and vote without end."""
 SCENE_BY_NAME = ("tests/system/test_fault_table.py",)
-"""The parameters begin with the scene and a colon."""
+"""The parameters begin with the scene and a colon; the scenes of ``CLUSTER_SCENES`` have three NATS servers too."""
+CLUSTER_SCENES = "city"
 
 
 def scene_of(nodeid: str) -> str:
     """What a test shares with others of the same answer; itself if nothing."""
     file = nodeid.partition("::")[0]
-    if file in ONE_SCENE:
-        return file
+    if file in CLUSTERS:
+        return "clusters"
     if file in SCENE_BY_NAME and ":" in (parameters := nodeid.partition("[")[2]):
-        return f"{file}[{parameters.partition(':')[0]}"
+        scene = parameters.partition(":")[0]
+        return "clusters" if scene.startswith(CLUSTER_SCENES) else f"{file}[{scene}"
     return nodeid
 
 
