@@ -112,6 +112,7 @@ class Custody:
                 self._book.put(alarm)
             self.find_spoilt(snapshot)
             self._teller.adopt(snapshot.twins)
+            self._teller.certify(snapshot.renewals)
             self._hooks.adopt(snapshot.notices, mono_ms)
             self._engine.adopt(snapshot.early)
             for community, fence in some.items():

@@ -35,6 +35,7 @@ from relay.core.steps import Surroundings, as_ms, due_wait_s, journal_note
 from relay.core.timing import happened_at
 from relay.hooks import HookDesk
 from relay.ports import EventRow, JournalRow, NoticeRow
+from relay.renewals import RenewalDesk
 from relay.turn import Turn
 from relay.watch import Watch
 
@@ -50,6 +51,7 @@ _LINES = {
     EventType.OK: LineType.SIGN_OF_LIFE,
     EventType.TEST: LineType.TEST,
     EventType.FAULT: LineType.FAULT,
+    EventType.RENEW: LineType.RENEWAL,
 }
 """How an event that concerns no alarm is written down; answers to alarms are ``ignored``."""
 
@@ -71,6 +73,7 @@ class Engine:
         book: AlarmBook,
         watch: Watch,
         hooks: HookDesk,
+        renewals: RenewalDesk,
         *,
         register: Register,
         early: Iterable[EventRow],
@@ -81,6 +84,7 @@ class Engine:
         self._book = book
         self._watch = watch
         self._hooks = hooks
+        self.renewals = renewals
         self._to_look_at: deque[str] = deque()
         self._early: dict[str, list[EventRow]] = {}
         self._early_of: Counter[str] = Counter()
@@ -146,9 +150,11 @@ class Engine:
                 self._journal(turn, said, line, verdict, route.alarm)
                 return verdict, route.alarm
             case Record():
-                line = _LINES.get(event.type, LineType.IGNORED)
-                self._journal(turn, said, line, route.verdict, route.alarm)
-                return route.verdict, route.alarm
+                line, verdict = _LINES.get(event.type, LineType.IGNORED), route.verdict
+                if event.type is EventType.RENEW:
+                    verdict = self.renewals.hear(turn, said.device, event)
+                self._journal(turn, said, line, verdict, route.alarm)
+                return verdict, route.alarm
             case Reject():
                 raise DoorbellBug("the desk rejected a checked sender")
 
@@ -335,7 +341,7 @@ class Engine:
 
     def _journal(self, turn: Turn, said: Said, line: LineType, reason: str, alarm_id: str | None) -> None:
         facts: dict[str, object] = {"event_type": said.event.type.value, "reason": reason}
-        if said.event.detail is not None and line is not LineType.IGNORED:
+        if said.event.detail is not None and line not in (LineType.IGNORED, LineType.RENEWAL):
             facts["detail"] = said.event.detail
         alarm = self._book.by_id.get(alarm_id or "")
         self.counts[f"journal.{line.value}"] += 1

@@ -17,18 +17,14 @@ from relay.turn import Turn
 class HookDesk:
     """The pending notices and when each is tried again."""
 
-    def __init__(self, register: Register, pending: Mapping[str, NoticeRow]) -> None:
+    def __init__(self, register: Register, pending: Mapping[str, NoticeRow], mono_ms: int) -> None:
         self.register = register
-        self._pending = dict(pending)
+        self._pending: dict[str, NoticeRow] = {}
         self._retries = Wakeups()
-
-    def start(self, mono_ms: int) -> None:
-        """Everything that was pending when the relay stopped is tried again at once."""
-        for notice_id in self._pending:
-            self._retries.set(notice_id, mono_ms)
+        self.adopt(pending, mono_ms)
 
     def adopt(self, pending: Mapping[str, NoticeRow], mono_ms: int) -> None:
-        """Notices of communities that this relay holds from now on: tried at once, as at a start."""
+        """Notices that were pending at a start, or are of communities that it holds from now on: tried at once."""
         for notice_id, row in pending.items():
             self._pending[notice_id] = row
             self._retries.set(notice_id, mono_ms)

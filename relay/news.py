@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from doorbell.wire import Event
+from doorbell.wire import Event, EventType
 from relay.book import AlarmBook
 from relay.core.alarm import Alarm
 from relay.core.register import Register
+from relay.core.renewal import Renewal, RenewalRow
 from relay.held import Held
 from relay.intake import Heard
 from relay.ports import AuditFound, Command, Store, TwinRow
@@ -32,6 +33,10 @@ class News:
     """Those that this relay has to answer: about an alarm of its own, or about none that is open."""
     register: tuple[int, Register] | None = None
     """Only if there is a newer one."""
+    renewals: Mapping[str, RenewalRow] = field(default_factory=dict)
+    """Of the devices that speak of a renewal."""
+    signed: Sequence[RenewalRow] = ()
+    """Certificates that were made, whoever is to tell them."""
     twins: Mapping[str, TwinRow] = field(default_factory=dict)
     """With a newer register: of devices that have moved to a community of ours from one that may be another relay's."""
 
@@ -70,14 +75,21 @@ class NewsDesk:
                 alarm = self._store.find_alarm(alarm_id)
                 if alarm is not None:
                     found[alarm_id] = alarm
+        renewing = [
+            item.address.device
+            for item in read
+            if isinstance(item, Heard) and isinstance(item.message, Event) and item.message.type is EventType.RENEW
+        ]
+        asked = {row.device: row for row in self._store.renewals(devices=renewing)} if renewing else {}
         if mono_ms < self.next_poll_ms:
-            return News(known, found)
+            return News(known, found, renewals=asked)
         newest, commands = self._store.poll()
         newer = self._read_register() if newest != version else None
         twins = self._moved(register, newer[1]) if newer is not None else {}
         ours = [command for command in commands if self._is_ours(command)]
+        signed = self._store.renewals(state=Renewal.SIGNED)
         self.next_poll_ms = mono_ms + self._poll_ms
-        return News(known, found, ours, newer, twins)
+        return News(known, found, ours, newer, asked, signed, twins)
 
     def _moved(self, before: Register, after: Register) -> Mapping[str, TwinRow]:
         if self._held.everything:

@@ -16,6 +16,7 @@ from doorbell.errors import DoorbellError
 from relay.core.alarm import Alarm, Outcome
 from relay.core.lease import Claim, LeaseTable, Member
 from relay.core.register import Hook, Register
+from relay.core.renewal import Renewal, RenewalRow
 
 
 class StoreError(DoorbellError):
@@ -133,6 +134,7 @@ class Batch:
     twins: dict[str, TwinRow] = field(default_factory=dict)
     notices: dict[str, NoticeRow] = field(default_factory=dict)
     rejected: list[RejectedRow] = field(default_factory=list)
+    renewals: dict[str, RenewalRow] = field(default_factory=dict)
     commands_done: dict[int, str] = field(default_factory=dict)
     """Results of commands, by number."""
     anchor: ClockAnchor | None = None
@@ -149,6 +151,7 @@ class Batch:
             or self.twins
             or self.notices
             or self.rejected
+            or self.renewals
             or self.commands_done
             or self.anchor
         )
@@ -179,6 +182,8 @@ class Snapshot:
     notices: Mapping[str, NoticeRow]
     """The pending ones."""
     anchor: ClockAnchor | None
+    renewals: Sequence[RenewalRow] = ()
+    """Those whose certificate a device has been told and has not taken yet."""
     rebuilt: Collection[str] = ()
     """Of ``alarms``: those whose row was spoilt, as something else tells of them. To be written again."""
     unreadable: Collection[str] = ()
@@ -219,6 +224,11 @@ class Store(Protocol):
 
     def poll(self) -> tuple[int, Sequence[Command]]:
         """The register's version and the commands not yet done, oldest first. Cheap: asked every second."""
+        ...
+
+    def renewals(self, *, devices: Sequence[str] | None = None, state: Renewal | None = None) -> list[RenewalRow]:
+        """Requests for certificates, oldest first: of these devices, in this state. Cheap for ``SIGNED``: asked every
+        second."""
         ...
 
 

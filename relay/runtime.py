@@ -31,6 +31,7 @@ from relay.hooks import HookDesk
 from relay.intake import Backlog, Heard, RejectLog, RejectMemory, Unusable, community_of, latest_copies, read_delivery
 from relay.news import POLL_MS, News, NewsDesk, ReadRegister
 from relay.ports import AuditFound, Clock, NoticeDelivered, Notifier, Store
+from relay.renewals import RenewalDesk
 from relay.telling import Teller
 from relay.transition_log import log_transitions
 from relay.turn import Turn
@@ -97,10 +98,10 @@ class RelayRuntime:
             self.book.put(alarm)
         self._watch = Watch(self.book, self.held, self._register)
         self._teller = Teller(self._topics, self.book, self.held, self._register, snapshot.twins)
-        self._hooks = HookDesk(self._register, snapshot.notices)
-        self._hooks.start(mono_ms)
+        self._hooks = HookDesk(self._register, snapshot.notices, mono_ms)
+        desk = RenewalDesk(self._teller, snapshot.renewals, self.counts)
         self._engine = Engine(
-            self.book, self._watch, self._hooks, register=self._register, early=snapshot.early, counts=self.counts
+            self.book, self._watch, self._hooks, desk, register=self._register, early=snapshot.early, counts=self.counts
         )
         self._custody = Custody(self._store, self.held, self.book, self._watch, self._teller, self._hooks, self._engine)
         self._custody.find_spoilt(snapshot)
@@ -155,8 +156,8 @@ class RelayRuntime:
                     self._watch.link_up(turn.mono_ms)
                 case LinkDown():
                     self.counts["link.down"] += 1
-                    if self._link_is_up:
-                        self._link_is_up, self._deaf_from_ms = False, turn.mono_ms
+                    self._deaf_from_ms = turn.mono_ms if self._link_is_up else self._deaf_from_ms
+                    self._link_is_up = False
                     self._watch.link_down()
                 case LinkDied():
                     raise DoorbellBug(f"the link's thread died: {item.reason}")
@@ -300,6 +301,7 @@ class RelayRuntime:
             self._to_refresh = deque(self._register.devices)
             self._teller.adopt(news.twins)
             self._log.info("register.loaded", version=self._register_version, devices=len(self._register.devices))
+        self._engine.renewals.tell(turn, news, self._register, self.held)
         for command in news.commands:
             alarm = self.book.find(command.alarm)
             if alarm is None:

@@ -13,6 +13,7 @@ from relay.book import AlarmBook, Twin, Wakeups
 from relay.core.desired import content_for, content_of, payload_of
 from relay.core.presence import Seen
 from relay.core.register import Device, DeviceRole, Register
+from relay.core.renewal import Renewal, RenewalRow
 from relay.ports import TwinRow
 from relay.turn import Turn
 
@@ -42,6 +43,7 @@ class Teller:
         self._repairs = Wakeups()
         self._overtaken = Wakeups()
         self._unsent: set[str] = set()
+        self._certificates: dict[str, str] = {}
         self.adopt(twins)
 
     @property
@@ -59,6 +61,15 @@ class Teller:
         for row in twins.values():
             self._twins[row.device] = Twin(row.rev, row.stored, row.content)
 
+    def certify(self, rows: Iterable[RenewalRow]) -> None:
+        """Certificates that devices are to be told from now on, or no more. Their states are to be computed anew."""
+        for row in rows:
+            self._certificates.pop(row.device, None)
+            if row.state is Renewal.TOLD:
+                self._certificates[row.device] = row.answer
+            if (twin := self._twins.get(row.device)) is not None:
+                twin.registered = 0
+
     def forget(self, devices: Iterable[str]) -> None:
         """These are somebody else's to tell."""
         for device_id in devices:
@@ -66,6 +77,7 @@ class Teller:
             self._repairs.clear(device_id)
             self._overtaken.clear(device_id)
             self._unsent.discard(device_id)
+            self._certificates.pop(device_id, None)
 
     def settle(self, turn: Turn, online: Container[str]) -> None:
         """Compute the desired states of everything that this turn touched; changed ones get a new revision."""
@@ -87,7 +99,9 @@ class Teller:
         if twin is None:
             twin = self._twins[device_id] = Twin()
         known = twin.content[-twin.registered :] if twin.registered and twin.registers == self._registers else b""
-        content, twin.registered = content_for(self._register, device, alarms, online, known)
+        content, twin.registered = content_for(
+            self._register, device, alarms, online, known, self._certificates.get(device_id)
+        )
         twin.registers = self._registers
         stored = twin.stored
         if fresh := dict.fromkeys(event for event in turn.receipts.get(device_id, ()) if event not in stored):

@@ -12,6 +12,7 @@ from typing import Protocol
 from relay.core.alarm import Alarm
 from relay.core.lease import Claim, LeaseTable, Member
 from relay.core.register import Register
+from relay.core.renewal import Renewal, RenewalRow
 from relay.ports import Batch, Command, Snapshot, StoreError
 from sim.schedule import Fuse
 from sim.stores import MemoryStore
@@ -91,6 +92,11 @@ class RelayDisk:
         """The register's version and the commands not yet done."""
         self._read(burns=False)
         return self.data.poll()
+
+    def renewals(self, *, devices: Sequence[str] | None = None, state: Renewal | None = None) -> list[RenewalRow]:
+        """Requests for certificates."""
+        self._read(burns=False)
+        return self.data.renewals(devices=devices, state=state)
 
     def commit(self, batch: Batch) -> None:
         """Write a batch whole, or not at all. One that was in doubt is found to be written when it is tried again."""

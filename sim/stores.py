@@ -16,6 +16,7 @@ from relay.adapters.store_rows import MAX_REJECTED, MAX_REJECTED_BYTES, JournalL
 from relay.core.alarm import Alarm, NoteType, Outcome
 from relay.core.policy import Policy
 from relay.core.register import Register
+from relay.core.renewal import Renewal, RenewalRow
 from relay.ports import (
     Batch,
     ClockAnchor,
@@ -53,6 +54,7 @@ class MemoryStore:
         self._notices: dict[str, NoticeRow] = {}
         self._pending: dict[str, NoticeRow] = {}
         self._rejected: list[RejectedRow] = []
+        self._renewals: dict[str, RenewalRow] = {}
         self._commands: dict[int, Command] = {}
         self._results: dict[int, str] = {}
         self._numbers = count(1)
@@ -81,6 +83,9 @@ class MemoryStore:
                 for row in self.notices(pending_only=True)
                 if communities is None or row.community in communities
             },
+            renewals=[
+                row for row in self.renewals(state=Renewal.TOLD) if communities is None or row.community in communities
+            ],
             anchor=self._anchor,
         )
 
@@ -119,6 +124,7 @@ class MemoryStore:
             self._pending.pop(id_, None)
             if notice.state == "pending":
                 self._pending[id_] = notice
+        self._renewals.update(batch.renewals)
         self._rejected += [replace(row, payload=row.payload[:MAX_REJECTED_BYTES]) for row in batch.rejected]
         del self._rejected[:-MAX_REJECTED]
         for number, result in batch.commands_done.items():
@@ -136,6 +142,16 @@ class MemoryStore:
         self._read()
         return self._register_version, list(self._commands.values())
 
+    def renewals(self, *, devices: Sequence[str] | None = None, state: Renewal | None = None) -> list[RenewalRow]:
+        """Requests for certificates, oldest first: of these devices, in this state."""
+        self._read()
+        chosen = (
+            row
+            for row in self._renewals.values()
+            if (devices is None or row.device in devices) and state in (None, row.state)
+        )
+        return sorted(chosen, key=lambda row: (row.asked_at, row.device))
+
     # -----------------------------------------------------------------------------------------------------------------
     # What the office's commands and the village's checkers read
 
@@ -150,6 +166,14 @@ class MemoryStore:
         number = next(self._numbers)
         self._commands[number] = Command(number, alarm, outcome, note, by)
         return number
+
+    def answer_renewal(self, row: RenewalRow, state: Renewal, answer: str, at: datetime) -> bool:
+        """Answer a request that waits; False if it waits no more, or the device has asked for something else since."""
+        known = self._renewals.get(row.device)
+        if known is None or known.request != row.request or known.state is not Renewal.WAITING:
+            return False
+        self._renewals[row.device] = replace(known, state=state, answer=answer, answered_at=at)
+        return True
 
     def command_result(self, command: int) -> str | None:
         """What became of a command; None while the relay has not done it."""

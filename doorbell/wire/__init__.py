@@ -1,10 +1,12 @@
 """The wire contract, version 1: topics, messages, codec. Pure: no socket, no clock, no chance."""
 
+from doorbell.wire.certificate import certificate_mark
 from doorbell.wire.codec import decode, decode_presence, encode
 from doorbell.wire.messages import (
     MAX_FAULTS,
     MAX_IN_FLIGHT,
     MAX_PAYLOAD_BYTES,
+    MAX_REQUEST,
     MAX_RINGS,
     STORED_COUNT,
     AlarmKind,
@@ -33,6 +35,7 @@ __all__ = [
     "MAX_FAULTS",
     "MAX_IN_FLIGHT",
     "MAX_PAYLOAD_BYTES",
+    "MAX_REQUEST",
     "MAX_RINGS",
     "STORED_COUNT",
     "Address",
@@ -55,6 +58,7 @@ __all__ = [
     "Stage",
     "Topics",
     "WireModel",
+    "certificate_mark",
     "decode",
     "decode_presence",
     "encode",

@@ -6,8 +6,8 @@ everything that a relay writes, in Chinese, stays under ``MAX_PAYLOAD_BYTES`` (r
 Additions to the contract, all optional and ignored by readers that do not know them: ``Event.seq`` (the device's own
 rising number: tells an ``ok`` from before a press from one after it, whatever the clocks do), ``Ring.who`` and
 ``Ring.mine`` (so that a volunteer need not wonder whether another has gone), ``Desired.neighbours`` (who stands behind
-each peer, so that a direct ring can be spoken), ``Reported.faults``, and of ``Health`` everything from
-``undervoltage_seen`` on.
+each peer, so that a direct ring can be spoken), ``Desired.cert`` and the event ``renew`` (docs/adr/0015),
+``Reported.faults``, and of ``Health`` everything from ``undervoltage_seen`` on.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ MAX_FAULTS = 16
 """Faults that a reported may list, 110 bytes each: so many things at once do not fail on a device that still talks."""
 MAX_RINGING = 32
 """Alarm ids that a reported may carry: more than a bell can ever be asked to ring."""
+MAX_REQUEST = 2_000
+"""Characters of a certificate request: one for EC P-256 has 450."""
+MAX_CERTIFICATE = 4_000
+"""Characters of a certificate with its issuing authority's: about 1,700, more with a long name of the community."""
 
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199
@@ -90,6 +94,7 @@ class EventType(StrEnum):
     DONE = "done"
     TEST = "test"
     FAULT = "fault"
+    RENEW = "renew"
 
 
 class ClockState(StrEnum):
@@ -216,6 +221,9 @@ class Desired(WireModel):
     peers: Annotated[tuple[DeviceId, ...], Field(max_length=MAX_PEERS)] = ()
     neighbours: Annotated[tuple[Neighbour, ...], Field(max_length=MAX_PEERS)] = ()
     settings: DeviceSettings = DeviceSettings()
+    cert: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CERTIFICATE)] | None = None
+    """PEM, the device's own first: what its newest ``renew`` asked for, until it says that it has taken it.
+    A short name: with a longer one the fullest desired, in Chinese, would not fit."""
 
 
 class Health(WireModel):
@@ -243,6 +251,8 @@ class Health(WireModel):
     """Of the memory's rated life used, at most: 10, 20, … 100; 110 is beyond it. eMMC only: SD cards do not tell."""
     on_battery: bool | None = None
     """There is a battery, and nothing else feeds the device now."""
+    certificate_days: int | None = None
+    """Whole days until our certificate ends, 0 once it has; None without one, or while the clock is not set."""
 
 
 class Fault(WireModel):

@@ -20,6 +20,7 @@ from relay.adapters.store_database import BUSY_S, RUNNING, open_database
 from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_leases import SqlLeases
 from relay.adapters.store_register import change_register, read_register
+from relay.adapters.store_renewals import answer_renewal, read_renewals
 from relay.adapters.store_retain import count_old, forget_old
 from relay.adapters.store_rows import (
     JournalLine,
@@ -30,11 +31,12 @@ from relay.adapters.store_rows import (
     read_twin,
     rebuild,
 )
-from relay.adapters.store_spoilt import AlarmReading
+from relay.adapters.store_spoilt import AlarmReading, find_forgotten
 from relay.adapters.store_verify import verify
 from relay.audit import AuditEntry
 from relay.core.alarm import Alarm, Outcome
 from relay.core.register import Register
+from relay.core.renewal import Renewal, RenewalRow
 from relay.database import Place
 from relay.ports import Batch, ClockAnchor, Command, EventRow, Forgotten, NoticeRow, RejectedRow, Snapshot, StoreError
 from relay.retention import Kept, Retained
@@ -132,6 +134,7 @@ class SqlStore:
                 twins={row.device: read_twin(row) for row in connection.execute(_twins(communities))},
                 early=_early(connection, communities),
                 notices={row.id: row for row in _notices(connection, pending_only=True, communities=communities)},
+                renewals=read_renewals(connection, communities=communities, state=Renewal.TOLD),
                 anchor=ClockAnchor(meta["boot_id"], int(meta["offset_ms"])) if "boot_id" in meta else None,
             )
 
@@ -171,6 +174,11 @@ class SqlStore:
                 for row in connection.execute(_WAITING)
             ]
             return _version(connection), commands
+
+    def renewals(self, *, devices: Sequence[str] | None = None, state: Renewal | None = None) -> list[RenewalRow]:
+        """Requests for certificates, oldest first: of these devices, in this state."""
+        with self._errors(), self._reader.begin() as connection:
+            return read_renewals(connection, devices=devices, state=state)
 
     # -----------------------------------------------------------------------------------------------------------------
     # Several relays on one database
@@ -223,6 +231,11 @@ class SqlStore:
             if told is not None:
                 append_line(connection, *told)
             return int(added[0])
+
+    def answer_renewal(self, row: RenewalRow, state: Renewal, answer: str, at: datetime) -> bool:
+        """Answer a request that waits; False if it waits no more, or the device has asked for something else since."""
+        with self._errors(), self._engine.begin() as connection:
+            return answer_renewal(connection, row, state, answer, at)
 
     def command_result(self, command: int) -> str | None:
         """What became of a command; None while the relay has not done it."""
@@ -290,13 +303,8 @@ class SqlStore:
 
     def forgotten(self, before: datetime, limit: int) -> list[Forgotten]:
         """For the auditor: open alarms without a deadline, or with one before this time, oldest first."""
-        table = schema.alarm
-        query = select(table.c.id, table.c.community, table.c.deadline).where(text(schema.OPEN)).limit(limit)
         with self._errors(), self._reader.begin() as connection:
-            without = connection.execute(query.where(table.c.deadline.is_(None)).order_by(table.c.id))
-            found = [Forgotten(row.id, row.community, None) for row in without]
-            late = connection.execute(query.where(table.c.deadline < before).order_by(table.c.deadline))
-            return [*found, *(Forgotten(row.id, row.community, row.deadline) for row in late)][:limit]
+            return find_forgotten(connection, before, limit)
 
     def rebuild_alarms(self) -> dict[str, Alarm]:
         """Every alarm as the journal alone tells it: what ``alarms`` must be equal to."""

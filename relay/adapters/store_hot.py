@@ -27,6 +27,7 @@ from relay.adapters.store_rows import (
     journal_values,
     notice_values,
     rejected_values,
+    renewal_values,
     twin_values,
 )
 from relay.ports import Batch
@@ -56,6 +57,9 @@ class HotStatements:
         self._twin = _upsert(schema.twin, dialect, changing=("rev", "stored", "content"))
         self._notice = _upsert(schema.notice, dialect, changing=("state", "attempts", "next_at", "detail"))
         self._rejected = _insert(schema.rejected, dialect, leave_out="id")
+        self._renewal = _upsert(
+            schema.renewal, dialect, changing=("community", "request", "asked_at", "state", "answer", "answered_at")
+        )
         self._meta = _upsert(schema.meta, dialect, changing=("value",))
         self._verdict = _Statement(
             update(schema.event)
@@ -106,6 +110,7 @@ class HotStatements:
             self._twin.run(cursor, [twin_values(row) for row in batch.twins.values()])
             self._notice.run(cursor, [notice_values(row) for row in batch.notices.values()])
             self._command.run(cursor, [(result, key) for key, result in batch.commands_done.items()])
+            self._renewal.run(cursor, [renewal_values(row) for row in batch.renewals.values()])
             self._rejected.run(cursor, [rejected_values(row) for row in batch.rejected])
             if batch.anchor is not None:
                 anchor = {"boot_id": batch.anchor.boot_id, "offset_ms": str(batch.anchor.offset_ms)}

@@ -17,6 +17,7 @@ from pydantic_core import to_json
 
 from relay.core.alarm import Alarm, NoteType
 from relay.core.policy import Policy
+from relay.core.renewal import Renewal, RenewalRow
 from relay.ports import EventRow, JournalRow, NoticeRow, RejectedRow, TwinRow
 
 MAX_REJECTED = 10_000
@@ -236,6 +237,19 @@ def read_journal(row: Any) -> JournalLine:
 def read_twin(row: Any) -> TwinRow:
     """From the table ``twin``."""
     return TwinRow(row.device, row.rev, tuple(row.stored.split(",")) if row.stored else (), bytes(row.content))
+
+
+def renewal_values(row: RenewalRow) -> Row:
+    """To the table ``renewal``."""
+    answered = None if row.answered_at is None else to_ms(row.answered_at)
+    return (row.device, row.community, row.request, to_ms(row.asked_at), row.state.value, row.answer, answered)
+
+
+def read_renewal(row: Any) -> RenewalRow:
+    """From the table ``renewal``."""
+    return RenewalRow(
+        row.device, row.community, row.request, row.asked_at, Renewal(row.state), row.answer, row.answered_at
+    )
 
 
 def read_notice(row: Any) -> NoticeRow:

@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 
 from relay.adapters.store_rows import from_ms, to_ms
 
-SCHEMA_HEAD = "0004"
+SCHEMA_HEAD = "0005"
 """The newest migration; a test compares it with relay/adapters/migrations."""
 
 OPEN = "stage <> 'closed'"
@@ -274,6 +274,19 @@ rejected = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
+)
+
+renewal = Table(
+    "renewal",
+    metadata,
+    Column("device", String(63), primary_key=True),
+    Column("community", String(63), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("asked_at", UtcMs, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("answered_at", UtcMs),
+    Index(None, "state"),
 )
 
 command = Table(

@@ -1,4 +1,6 @@
-"""An alarm whose row cannot be read: its state from the journal, or else an alarm that rings from the beginning.
+"""Alarms whose rows cannot be read, and those that nobody will look at again.
+
+A state that cannot be read is taken from the journal, or else the alarm rings from the beginning.
 
 Every line of the journal that tells of an alarm has its whole state, written with the row in one transaction: the
 newest line is the row. Where that cannot be read either, an older one is taken, whose deadline has passed: rather one
@@ -9,15 +11,17 @@ household has now: nobody waits for ever because of a byte on a disk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
 from doorbell.wire import AlarmKind
 from relay.adapters import store_schema as schema
 from relay.adapters.store_rows import read_alarm, read_policy
 from relay.core.alarm import Alarm, AlarmStage
 from relay.core.policy import Policy
+from relay.ports import Forgotten
 
 PolicyOf = Callable[[str, AlarmKind], Policy | None]
 """By household and kind, from the register."""
@@ -92,3 +96,13 @@ def _policy(body: str) -> Policy | None:
         return read_policy(body)
     except ValueError:
         return None
+
+
+def find_forgotten(connection: Connection, before: datetime, limit: int) -> list[Forgotten]:
+    """Open alarms without a deadline, or with one before this time, oldest first."""
+    table = schema.alarm
+    query = select(table.c.id, table.c.community, table.c.deadline).where(text(schema.OPEN)).limit(limit)
+    without = connection.execute(query.where(table.c.deadline.is_(None)).order_by(table.c.id))
+    found = [Forgotten(row.id, row.community, None) for row in without]
+    late = connection.execute(query.where(table.c.deadline < before).order_by(table.c.deadline))
+    return [*found, *(Forgotten(row.id, row.community, row.deadline) for row in late)][:limit]

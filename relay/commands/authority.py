@@ -17,6 +17,7 @@ from doorbell.wire import format_time
 from relay.audit import AuditWord
 from relay.commands.auditing import write_if_made
 from relay.commands.broker import FolderOption, make_effective, make_plan, open_authority, tell_written
+from relay.commands.renewals import renewals
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Setting, enter
 from relay.issued import Identity, Purpose, Why, common_name
 from relay.texts import authority as say
@@ -32,6 +33,7 @@ SOON = timedelta(days=60)
 app = typer.Typer(help=say.AUTHORITY.en, no_args_is_help=True)
 issue_app = typer.Typer(help=say.ISSUE.en, no_args_is_help=True)
 app.add_typer(issue_app, name="issue")
+app.command(help=say.RENEWALS.en, epilog="doorbell-relay authority renewals --sign")(renewals)
 
 RootPassphraseOption = Annotated[
     Path | None, typer.Option("--root-passphrase-file", help=say.ROOT_PASSPHRASE_FILE.en, dir_okay=False)

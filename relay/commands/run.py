@@ -21,6 +21,7 @@ from relay.adapters.clock import SystemClock
 from relay.adapters.notify import WebhookNotifier
 from relay.adapters.store import SqlStore
 from relay.auditor import Auditor
+from relay.commands.renewals import signing_if_here
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter, make_folder
 from relay.commands.status import RelayParts, open_status
 from relay.commands.traces import open_traces
@@ -35,6 +36,7 @@ from relay.ports import StoreError
 from relay.register_reader import RegisterReader
 from relay.runtime import RelayRuntime
 from relay.settings import RelaySettings
+from relay.signing import Clerk
 from relay.tidying import keep_what_lives
 
 SWITCH_S = 0.0005
@@ -120,6 +122,9 @@ def run_relay(settings: RelaySettings) -> ExitCode:
             auditor = Auditor(evidence, inbox.put, now=clock.now, monotonic=stopwatch)
             auditor.start()
             started.callback(auditor.close)
+            clerk = Clerk(evidence, signing_if_here(settings.authority))
+            clerk.start()
+            started.callback(clerk.close)
             parts = RelayParts(figures, runtime, inbox, auditor, link)
             if (status := open_status(settings.status, parts)) is not None:
                 started.callback(status.close)

@@ -38,10 +38,17 @@ _PANEL, _RINGS = TypeAdapter(Panel), TypeAdapter(tuple[Ring, ...])
 _M = TypeVar("_M", bound=WireModel)
 
 
-def desired_for(register: Register, device: Device, alarms: Iterable[Alarm], online: Container[str]) -> Desired:
+def desired_for(
+    register: Register,
+    device: Device,
+    alarms: Iterable[Alarm],
+    online: Container[str],
+    certificate: str | None = None,
+) -> Desired:
     """The desired state of a device, without ``rev`` and ``stored``.
 
     ``alarms``: for a panel the open alarms of its household, for a bell those that call it; others are left out.
+    ``certificate``: the one that it has asked for and not taken yet, PEM.
     """
     if device.role is DeviceRole.PANEL and device.household is not None:
         return Desired(
@@ -53,6 +60,7 @@ def desired_for(register: Register, device: Device, alarms: Iterable[Alarm], onl
             peers=(bells := _bells_of_household(register, device.household)),
             neighbours=_volunteers(register, bells),
             settings=_settings(register, device),
+            cert=certificate,
         )
     return Desired(
         rev=0,
@@ -60,6 +68,7 @@ def desired_for(register: Register, device: Device, alarms: Iterable[Alarm], onl
         peers=(panels := _panels_of_volunteer(register, device)),
         neighbours=_homes(register, panels),
         settings=_settings(register, device),
+        cert=certificate,
     )
 
 
@@ -180,21 +189,27 @@ MAX_CONTENT_BYTES = MAX_PAYLOAD_BYTES - STORED_COUNT * len('"",' + "x" * 36) - l
 """What is left for the content beside the receipts and the revision."""
 _HEAD = b'{"rev":0,"stored":[],'
 _REGISTERED = b',"peers":['
-"""Where the part of a content begins that the register alone decides. No text can hold it: in JSON its quotes would
+"""Where the part of a content begins that alarms do not change. No text can hold it: in JSON its quotes would
 stand behind backslashes."""
 
 
 def content_for(
-    register: Register, device: Device, alarms: Iterable[Alarm], online: Container[str], known: bytes = b""
+    register: Register,
+    device: Device,
+    alarms: Iterable[Alarm],
+    online: Container[str],
+    known: bytes = b"",
+    certificate: str | None = None,
 ) -> tuple[bytes, int]:
-    """``content_of(desired_for(…))``, and the length of its end that the register alone decides.
+    """``content_of(desired_for(…))``, and the length of its end that alarms do not change.
 
-    ``known``: that end, from an earlier content of the same device by the same register, so that it need not be made
-    anew for every press. 0 instead of its length if something had to be left out for want of room.
+    ``known``: that end, from an earlier content of the same device by the same register and with the same certificate,
+    so that it need not be made anew for every press. 0 instead of its length if something had to be left out for want
+    of room.
     """
     alarms = list(alarms)
     if not known:
-        return _made_anew(register, device, alarms, online)
+        return _made_anew(register, device, alarms, online, certificate)
     if device.role is DeviceRole.PANEL and device.household is not None:
         alarm = panel_alarm(register, device.household, alarms)
         panel = _made(Panel, alarm=alarm, coverage=coverage_of(register, device.household, online))
@@ -203,14 +218,14 @@ def content_for(
         rings = rings_for(register, device, alarms)
         content = b'{"panel":null,"rings":%b%b' % (_RINGS.dump_json(rings) if rings else b"[]", known)
     if len(content) > MAX_CONTENT_BYTES:
-        return _made_anew(register, device, alarms, online)
+        return _made_anew(register, device, alarms, online, certificate)
     return content, len(known)
 
 
 def _made_anew(
-    register: Register, device: Device, alarms: Iterable[Alarm], online: Container[str]
+    register: Register, device: Device, alarms: Iterable[Alarm], online: Container[str], certificate: str | None
 ) -> tuple[bytes, int]:
-    desired = desired_for(register, device, alarms, online)
+    desired = desired_for(register, device, alarms, online, certificate)
     fitting, content = _fitted(desired)
     return content, len(content) - content.index(_REGISTERED) if fitting is desired else 0
 
@@ -218,15 +233,18 @@ def _made_anew(
 def content_of(desired: Desired) -> bytes:
     """The JSON of a desired state without ``rev`` and ``stored``: what is compared to see whether anything changed.
 
-    What does not fit into a payload is left out: first neighbours, without whom a direct ring has no name to speak,
-    then rings (labels of rare characters take four bytes each), which wait like those beyond ``MAX_RINGS``. A state
-    that is too large would be refused by the bell, and no ring of it heard.
+    What does not fit into a payload is left out: first a certificate, which can wait, then neighbours, without whom a
+    direct ring has no name to speak, then rings (labels of rare characters take four bytes each), which wait like those
+    beyond ``MAX_RINGS``. A state that is too large would be refused by the bell, and no ring of it heard.
     """
     return _fitted(desired)[1]
 
 
 def _fitted(desired: Desired) -> tuple[Desired, bytes]:
     payload = desired.model_dump_json().encode()
+    if len(payload) > MAX_CONTENT_BYTES and desired.cert is not None:
+        desired = desired.model_copy(update={"cert": None})
+        payload = desired.model_dump_json().encode()
     while len(payload) > MAX_CONTENT_BYTES and desired.neighbours:
         desired = desired.model_copy(update={"neighbours": desired.neighbours[:-1]})
         payload = desired.model_dump_json().encode()

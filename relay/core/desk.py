@@ -112,6 +112,8 @@ def route_event(
             return Record("test")
         case EventType.FAULT:
             return Record("fault")
+        case EventType.RENEW:
+            return Record("renewal")
         case _:
             assert_never(event.type)
 

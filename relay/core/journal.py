@@ -12,6 +12,8 @@ class LineType(StrEnum):
     """The green button with nothing to answer: I am well."""
     TEST = "test"
     FAULT = "fault"
+    RENEWAL = "renewal"
+    """A device asks for a certificate, or has taken it; its data has what became of it, and not the request."""
     IGNORED = "ignored"
     """Something that was said and changed nothing; its data has the reason."""
     EARLY = "early"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from relay.core.renewal import Renewal
 from relay.issued import Purpose, Why
 from relay.texts.language import Text
 
@@ -39,7 +40,13 @@ REVOKE = Text(
     "connection ends at once.",
 )
 
+RENEWALS = Text(
+    "显示设备的续期请求。中继所在机器上有签发密钥时它自己签，否则用 --sign 签。",
+    "Show what devices have asked for. A relay signs by itself where the issuing key is; elsewhere --sign does.",
+)
+
 # Options and arguments
+SIGN_WAITING = Text("签发所有等待的请求。", "Sign every request that waits.")
 FOLDER = Text(
     "证书机构的文件夹；不写则用设置文件的 [authority] directory。",
     "The authority's folder, in the place of the settings' [authority] directory.",
@@ -126,6 +133,17 @@ COL_NAME = Text("名字", "name")
 COL_PURPOSE = Text("用途", "for")
 COL_SINCE = Text("签发", "issued")
 COL_UNTIL = Text("到期", "until")
+COL_ASKED = Text("请求于", "asked")
+COL_ANSWER = Text("结果", "result")
+NO_RENEWALS = Text("没有续期请求。", "No device has asked for a renewal.")
+SIGNED_WAITING = Text("已签 {signed} 张，拒绝 {refused} 个请求。", "Signed {signed}, refused {refused}.")
+RENEWAL_STATES = {
+    Renewal.WAITING: Text("等待签发", "waits to be signed"),
+    Renewal.SIGNED: Text("已签，中继即将下发", "signed, the relay will tell it"),
+    Renewal.REFUSED: Text("已拒绝", "refused"),
+    Renewal.TOLD: Text("已下发，设备还没有换", "told, the device has not taken it yet"),
+    Renewal.TAKEN: Text("设备已换上", "the device has taken it"),
+}
 COL_STATE = Text("状态", "state")
 COL_CERTIFICATES = Text("证书", "certificates")
 COL_NUMBER = Text("身份号", "number")
@@ -215,6 +233,14 @@ HAS_IDENTITY = Text(
 NOTHING_TO_RENEW = Text(
     "{name} 没有可以续期的身份；去掉 --renew 则签发新的",
     "{name} has no identity that could be renewed; without --renew it gets a new one",
+)
+OTHER_NAME = Text(
+    "证书请求写的是 {name}，不是来问的 {device}",
+    "the request is for {name}, and not for {device}, who asks",
+)
+TOO_OFTEN = Text(
+    "{name} 七天里已经换了 {count} 张证书；看看那台设备",
+    "{name} has had {count} new certificates in seven days; look at that device",
 )
 UNKNOWN_IDENTITY = Text(
     "没有签发过 {name}；doorbell-relay authority show 列出全部",

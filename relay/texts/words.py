@@ -68,6 +68,7 @@ LINES: Mapping[NoteType | LineType, Text] = {
     LineType.IGNORED: Text("未起作用", "changed nothing"),
     LineType.EARLY: Text("早到的回答", "early answer"),
     LineType.DEVICE_ONLINE: Text("设备上线", "device online"),
+    LineType.RENEWAL: Text("证书续期", "certificate renewal"),
     LineType.DEVICE_OFFLINE: Text("设备离线", "device offline"),
 }
 FAULTS: Mapping[Fault, Text] = {

@@ -14,6 +14,7 @@ from relay.adapters.store_rows import MAX_REJECTED, MAX_REJECTED_BYTES, JournalL
 from relay.core.alarm import Alarm, AlarmStage, NoteType, Outcome
 from relay.core.policy import DEFAULT_POLICIES
 from relay.core.register import Register
+from relay.core.renewal import Renewal, RenewalRow
 from relay.ports import (
     Batch,
     ClockAnchor,
@@ -59,6 +60,7 @@ class ReadableStore(Store, Protocol):
         limit: int | None = None,
     ) -> Iterator[JournalLine]: ...
     def rejected(self, limit: int = 100) -> list[RejectedRow]: ...
+    def answer_renewal(self, row: RenewalRow, state: Renewal, answer: str, at: datetime) -> bool: ...
     def early(self) -> list[EventRow]: ...
     def notices(self, *, alarm: str | None = None, pending_only: bool = False) -> list[NoticeRow]: ...
     def rebuild_alarms(self) -> dict[str, Alarm]: ...
@@ -223,6 +225,23 @@ class StoreContract:
         store.commit(Batch(commands_done={first: "applied"}))
         assert [command.id for command in reopen().poll()[1]] == [second]
         assert (store.command_result(first), store.command_result(second)) == ("applied", None)
+
+    def test_a_renewal_is_asked_answered_and_told(self, store: ReadableStore, reopen: Reopen) -> None:
+        asked = RenewalRow("bell-peng", "xihu", "please", T0)
+        later = RenewalRow("bell-wu", "other", "me too", after_s(1))
+        store.commit(Batch(renewals={"bell-wu": later, "bell-peng": asked}))
+        assert reopen().renewals() == [asked, later]
+        assert reopen().renewals(devices=["bell-wu", "bell-nobody"]) == [later]
+        assert not store.answer_renewal(replace(asked, request="another"), Renewal.SIGNED, "chain", T0)
+        assert store.answer_renewal(asked, Renewal.SIGNED, "chain", after_s(2))
+        assert not store.answer_renewal(asked, Renewal.REFUSED, "", after_s(3)), "it waits no more"
+        signed = replace(asked, state=Renewal.SIGNED, answer="chain", answered_at=after_s(2))
+        assert reopen().renewals(state=Renewal.SIGNED) == [signed]
+        assert reopen().load().renewals == []
+        told = replace(signed, community="moved", state=Renewal.TOLD)
+        store.commit(Batch(renewals={"bell-peng": told}))
+        assert reopen().load().renewals == reopen().load({"moved"}).renewals == [told]
+        assert reopen().load({"xihu"}).renewals == []
 
     def test_a_register_comes_back_the_same_and_its_version_rises(self, store: ReadableStore, reopen: Reopen) -> None:
         register = a_register()

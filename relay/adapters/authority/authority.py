@@ -27,15 +27,20 @@ from relay.issued import (
     common_name,
     format_line,
     parse_lines,
+    purpose_of,
 )
 from relay.texts import authority as say
 from relay.texts.refusal import RefusalError
 from relay.whole_files import READABLE, append_whole, write_whole
 
+NEVER = (say.BAD_REQUEST, say.OTHER_NAME, say.TOO_OFTEN, say.NOTHING_TO_RENEW)
+"""Why a request is refused that would be refused again."""
 ROOT, ROOT_KEY, REGISTER, REVOKED, LOCK = "root.pem", "root-key.pem", "issued.jsonl", "revoked.pem", "lock"
 
 
 PASSING = timedelta(minutes=15)
+RENEWED_WITHIN, MAX_RENEWED = timedelta(days=7), 5
+"""A device renews once in most of a year; one that has lost what it was given asks again on the next day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,24 @@ class Authority:
         except ValueError as error:
             raise RefusalError(say.BAD_REQUEST, reason=error) from None
         return self._give(purpose, name, key, None, renewing=renewing, replacing=replacing)
+
+    def renew(self, request: bytes, name: str) -> Credential:
+        """A new certificate for the identity that ``name`` has, which has sent this request itself.
+
+        Refused with one of ``NEVER`` if it must not have one; with another ``RefusalError`` if none can be made now.
+        """
+        try:
+            asked, key = x509.read_request(request)
+        except ValueError as error:
+            raise RefusalError(say.BAD_REQUEST, reason=error) from None
+        if asked != name or purpose_of(name) is not Purpose.DEVICE:
+            raise RefusalError(say.OTHER_NAME, name=asked[:64], device=name)
+        now = self._now()
+        standing = self.register().standing(name, now)
+        made = [one for one in standing.certificates if one.at > now - RENEWED_WITHIN] if standing is not None else []
+        if len(made) > MAX_RENEWED:
+            raise RefusalError(say.TOO_OFTEN, name=name, count=len(made))
+        return self._give(Purpose.DEVICE, name, key, None, renewing=True)
 
     def revoke(self, name: str, why: Why) -> Identity:
         """Take back the identity of this name. Its certificates are in the list of revoked ones when this returns."""
