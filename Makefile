@@ -57,6 +57,7 @@ million: setup ## a million presses for help under faults, hours long; goes on w
 test-deps: ## Debian packages that only tests need: a broker, a database server, a player, a voice, file systems to spoil, a Debian 13
 	@tools/apt.sh mosquitto alsa-utils espeak-ng e2fsprogs mount util-linux postgresql
 	@tools/apt.sh systemd systemd-container mmdebstrap debian-archive-keyring dpkg binutils swig gcc libc6-dev
+	@tools/apt.sh fonts-wqy-microhei
 
 .PHONY: format
 format: setup ## write the format that check wants

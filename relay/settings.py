@@ -122,6 +122,15 @@ class AuthoritySettings(Settings):
         return None if self.passphrase_file is None else read_password_file(self.passphrase_file)
 
 
+class WebSettings(Settings):
+    """The relay's pages."""
+
+    base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?\z", max_length=200)] | None = (
+        None
+    )
+    """Where people reach them, such as ``https://doorbell.example.org``: it is in the QR codes of labels."""
+
+
 class LeaseSettings(Settings):
     """How fast communities move between the relays of one PostgreSQL database. The same for all of them."""
 
@@ -163,6 +172,7 @@ class RelaySettings(Settings):
     """The broker whose configuration is written here."""
     authority: AuthoritySettings = Field(default_factory=dict, validate_default=True)
     provision: ProvisionSettings = ProvisionSettings()
+    web: WebSettings = WebSettings()
 
     @model_validator(mode="after")
     def _database_is_reachable(self) -> Self:

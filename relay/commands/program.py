@@ -24,10 +24,11 @@ from relay.texts import audit as say_audit
 from relay.texts import authority as say_authority
 from relay.texts import broker as say_broker
 from relay.texts import commands as say
+from relay.texts import labels as say_labels
 from relay.texts import provisioning as say_provisioning
 
 PROGRAM = "doorbell-relay"
-CATALOGUES = (say, say_audit, say_authority, say_broker, say_provisioning)
+CATALOGUES = (say, say_audit, say_authority, say_broker, say_labels, say_provisioning)
 """Where the help's texts are."""
 
 _log = structlog.get_logger("relay")

@@ -13,16 +13,21 @@ from doorbell.settings import read_password_file
 from relay.commands.broker import FolderOption
 from relay.commands.provision_desk import Desk, open_desk
 from relay.commands.provision_guide import guide
+from relay.commands.provision_paper import labels
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter
 from relay.core.register import DeviceRole
 from relay.issued import Why
 from relay.provisioning import Outcome, Wish, fulfil, wanted_again
 from relay.provisioning_settings import Hardware
 from relay.provisioning_table import MAX_TABLE_BYTES, read_wishes
+from relay.texts import labels as say_labels
 from relay.texts import provisioning as say
 from relay.texts.refusal import RefusalError
 
 app = typer.Typer(help=say.PROVISION.en, invoke_without_command=True)
+app.command(
+    "labels", help=say_labels.LABELS.en, epilog="doorbell-relay provision labels panel-liu --to labels.pdf --paper a4"
+)(labels)
 
 ToOption = Annotated[Path | None, typer.Option("--to", help=say.TO.en, metavar="PLACE")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help=say.DRY_RUN.en)]
