@@ -28,6 +28,9 @@ ASK_AGAIN_S = 5.0
 """How often while it is to be seen whether the first stays, and while the program needs its connection."""
 RECEIPT_LIMIT_S = 120.0
 """Longer than this no return waits for a receipt: a press that has none by now is better served by the first broker."""
+ALARM_LIMIT_S = 1800.0
+"""Longer than this no return waits for the end of an alarm, if the first has answered all the time: what this broker
+tells of may be an alarm of the day before, retained where no relay speaks any more."""
 _SPREAD = 0.25
 """A fleet on the fallback does not come back in step."""
 
@@ -175,6 +178,7 @@ def _after_answer(
     if need is Need.RECEIPT:
         receipt_since_s = order.receipt_since_s if order.receipt_since_s is not None else now_s
     overdue = receipt_since_s is not None and now_s - receipt_since_s >= RECEIPT_LIMIT_S
+    overdue |= need is Need.ALARM and now_s - since_s >= ALARM_LIMIT_S
     if now_s - since_s >= limits.steady_s and (need is Need.NONE or overdue):
         return replace(order, leaving=True, ask_at_s=None, answers_since_s=None)
     ask_at_s = now_s + ASK_AGAIN_S

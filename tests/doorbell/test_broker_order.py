@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorbell.broker_order import (
+    ALARM_LIMIT_S,
     ASK_AGAIN_S,
     HOLD_MAX_S,
     RECEIPT_LIMIT_S,
@@ -309,9 +310,11 @@ def test_no_return_while_a_receipt_is_missing_but_two_minutes_of_it_are_enough()
         assert not advance_order(again, late, 60.0 + RECEIPT_LIMIT_S, 0.5, LIMITS).leaving
 
 
-def test_no_return_while_an_alarm_is_open_however_long() -> None:
-    """A connection over which an alarm was told works: to leave it would be for the sake of order alone."""
-    assert asked_until_it_leaves(up_at(1), Need.ALARM, LIMITS, 60.0, times=5_000) is None
+def test_no_return_while_an_alarm_is_open_but_half_an_hour_of_it_is_enough() -> None:
+    """A connection over which an alarm was told works. One that tells of it for ever may be cut off."""
+    assert asked_until_it_leaves(up_at(1), Need.ALARM, LIMITS, 60.0, times=1_000) == ALARM_LIMIT_S
+    late = replace(LIMITS, steady_s=3600.0)
+    assert asked_until_it_leaves(up_at(1), Need.ALARM, late, 60.0, times=1_000) == 3600.0
     held = advance_order(up_at(1), Asked(answers=True, need=Need.ALARM), 60.0, 0.5, LIMITS)
     assert advance_order(held, Asked(answers=True), 65.0, 0.5, LIMITS).leaving
 
