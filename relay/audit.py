@@ -160,6 +160,28 @@ class AuditLine:
         return found if isinstance(found, dict) else {}
 
 
+@dataclass(frozen=True, slots=True)
+class AuditSearch:
+    """Which lines; what is None does not matter. ``since`` is included, ``until`` and ``before_seq`` are not."""
+
+    household: str | None = None
+    """Also lines that name it among several."""
+    person: str | None = None
+    device: str | None = None
+    account: str | None = None
+    """Done to it, or done by it."""
+    who: str | None = None
+    what: str | None = None
+    communities: tuple[str, ...] | None = None
+    """Lines that concern one of these alone."""
+    since: datetime | None = None
+    until: datetime | None = None
+    before_seq: int | None = None
+
+
+EVERYTHING = AuditSearch()
+
+
 def link_line(before: AuditHead, entry: AuditEntry, at_ms: int) -> AuditLine:
     """The line that comes after ``before``."""
     fields = (entry.who, entry.what.value, entry.community, entry.household, entry.person, entry.device, entry.account)

@@ -24,6 +24,7 @@ from relay.database import Place, is_url, parse_place
 from relay.provisioning_settings import ProvisionSettings
 from relay.retention import Kept
 from relay.texts import Language
+from relay.web_settings import WebSettings
 
 DEFAULT_CONFIG = Path("/etc/love-doorbell/relay.toml")
 DATABASE_VARIABLE = "DOORBELL_RELAY_DATABASE"
@@ -120,15 +121,6 @@ class AuthoritySettings(Settings):
     def passphrase(self) -> str | None:
         """Of the issuing key. Raises ``SetupError`` if the file cannot be read."""
         return None if self.passphrase_file is None else read_password_file(self.passphrase_file)
-
-
-class WebSettings(Settings):
-    """The relay's pages."""
-
-    base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?\z", max_length=200)] | None = (
-        None
-    )
-    """Where people reach them, such as ``https://doorbell.example.org``: it is in the QR codes of labels."""
 
 
 class LeaseSettings(Settings):

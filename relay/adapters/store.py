@@ -12,21 +12,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, Table, insert, inspect, select, text
+from sqlalchemy import Connection, Select, insert, inspect, select, text
 
 from relay.adapters import store_schema as schema
 from relay.adapters.store_audit import SqlAudit, append_line
 from relay.adapters.store_database import BUSY_S, RUNNING, open_database
 from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_leases import SqlLeases
+from relay.adapters.store_people import SqlPeople
+from relay.adapters.store_queries import early_events, of_communities, read_notices, twins_of
 from relay.adapters.store_register import change_register, read_register
 from relay.adapters.store_renewals import answer_renewal, read_renewals
 from relay.adapters.store_retain import count_old, forget_old
 from relay.adapters.store_rows import (
     JournalLine,
-    read_event,
     read_journal,
-    read_notice,
     read_rejected,
     read_twin,
     rebuild,
@@ -120,7 +120,7 @@ class SqlStore:
     def load(self, communities: Collection[str] | None = None) -> Snapshot:
         """What a relay starts from, of one moment: everything, or what concerns these communities."""
         with self._errors(), self._reader.begin() as connection:
-            open_alarms = _of(communities, _ALARM.where(text(schema.OPEN)), schema.alarm)
+            open_alarms = of_communities(communities, _ALARM.where(text(schema.OPEN)), schema.alarm)
             meta = {row.key: row.value for row in connection.execute(select(schema.meta))}
             register = read_register(connection)
             reading = AlarmReading(connection, register.known_policy)
@@ -131,9 +131,9 @@ class SqlStore:
                 alarms={alarm.id: alarm for alarm in alarms},
                 rebuilt=reading.rebuilt,
                 unreadable=reading.unreadable,
-                twins={row.device: read_twin(row) for row in connection.execute(_twins(communities))},
-                early=_early(connection, communities),
-                notices={row.id: row for row in _notices(connection, pending_only=True, communities=communities)},
+                twins={row.device: read_twin(row) for row in connection.execute(twins_of(communities))},
+                early=early_events(connection, communities),
+                notices={row.id: row for row in read_notices(connection, pending_only=True, communities=communities)},
                 renewals=read_renewals(connection, communities=communities, state=Renewal.TOLD),
                 anchor=ClockAnchor(meta["boot_id"], int(meta["offset_ms"])) if "boot_id" in meta else None,
             )
@@ -194,6 +194,11 @@ class SqlStore:
     def audit(self) -> SqlAudit:
         """Who looked at whom, and who changed what."""
         return SqlAudit(self._engine, self._reader, self._errors)
+
+    @property
+    def people(self) -> SqlPeople:
+        """Accounts, their sessions and links."""
+        return SqlPeople(self._engine, self._reader, self._errors)
 
     def replace_register(
         self,
@@ -294,12 +299,12 @@ class SqlStore:
     def early(self) -> list[EventRow]:
         """Answers to alarms that nobody has raised yet, oldest first."""
         with self._errors(), self._reader.begin() as connection:
-            return _early(connection)
+            return early_events(connection)
 
     def notices(self, *, alarm: str | None = None, pending_only: bool = False) -> list[NoticeRow]:
         """Hooks that were or are to be told, oldest first."""
         with self._errors(), self._reader.begin() as connection:
-            return _notices(connection, alarm=alarm, pending_only=pending_only)
+            return read_notices(connection, alarm=alarm, pending_only=pending_only)
 
     def forgotten(self, before: datetime, limit: int) -> list[Forgotten]:
         """For the auditor: open alarms without a deadline, or with one before this time, oldest first."""
@@ -363,37 +368,3 @@ def _revision(connection: Connection) -> str | None:
 
 def _version(connection: Connection) -> int:
     return int(connection.execute(_VERSION).scalar() or 0)
-
-
-def _of(communities: Collection[str] | None, query: Select[Any], table: Table) -> Select[Any]:
-    """The same query, of these communities alone."""
-    return query if communities is None else query.where(table.c.community.in_(communities))
-
-
-def _twins(communities: Collection[str] | None) -> Select[Any]:
-    twins = select(schema.twin)
-    if communities is None:
-        return twins
-    return _of(communities, twins.join(schema.device, schema.device.c.id == schema.twin.c.device), schema.device)
-
-
-def _early(connection: Connection, communities: Collection[str] | None = None) -> list[EventRow]:
-    query = _of(communities, select(schema.event).where(text("verdict = 'early'")), schema.event)
-    ordered = query.order_by(schema.event.c.received_at, schema.event.c.id)
-    return [read_event(row) for row in connection.execute(ordered)]
-
-
-def _notices(
-    connection: Connection,
-    *,
-    alarm: str | None = None,
-    pending_only: bool = False,
-    communities: Collection[str] | None = None,
-) -> list[NoticeRow]:
-    query = select(schema.notice).order_by(schema.notice.c.created_at, schema.notice.c.id)
-    query = _of(communities, query, schema.notice)
-    if pending_only:
-        query = query.where(text("state = 'pending'"))
-    if alarm is not None:
-        query = query.where(schema.notice.c.alarm == alarm)
-    return [read_notice(row) for row in connection.execute(query)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +20,13 @@ from relay.adapters.store_rows import to_ms
 from relay.adapters.store_verify import missing_triggers
 from relay.audit import (
     EMPTY,
+    EVERYTHING,
     AuditEntry,
     AuditFault,
     AuditFinding,
     AuditHead,
     AuditLine,
+    AuditSearch,
     AuditVerdict,
     check_chain,
     cut_entry,
@@ -45,28 +47,6 @@ _audit = schema.audit
 _NAMES = tuple(one.name for one in fields(AuditLine))
 _COLUMNS = tuple(_audit.c["at" if name == "at_ms" else name] for name in _NAMES)
 _NEWEST = select(_audit.c.seq, _audit.c.hash).order_by(_audit.c.seq.desc()).limit(1)
-
-
-@dataclass(frozen=True, slots=True)
-class AuditSearch:
-    """Which lines; what is None does not matter. ``since`` is included, ``until`` and ``before_seq`` are not."""
-
-    household: str | None = None
-    """Also lines that name it among several."""
-    person: str | None = None
-    device: str | None = None
-    account: str | None = None
-    """Done to it, or done by it."""
-    who: str | None = None
-    what: str | None = None
-    communities: tuple[str, ...] | None = None
-    """Lines that concern one of these alone."""
-    since: datetime | None = None
-    until: datetime | None = None
-    before_seq: int | None = None
-
-
-EVERYTHING = AuditSearch()
 
 
 def append_line(connection: Connection, entry: AuditEntry, at: datetime) -> AuditLine:

@@ -36,6 +36,10 @@ OPEN = "stage <> 'closed'"
 """What an open alarm is, in SQL: the condition of the partial indexes, so queries must say it in these words."""
 
 
+PRESENCE = "type IN ('device_online', 'device_offline')"
+"""Lines of the journal that tell whether a device is online, in the words of their partial index."""
+
+
 class UtcMs(TypeDecorator[datetime]):
     """An aware datetime as integer milliseconds UTC; a naive one is refused with ``ValueError``."""
 
@@ -207,6 +211,9 @@ journal = Table(
     Index(None, "alarm"),
     sqlite_autoincrement=True,
 )
+Index(
+    "ix_journal_presence", journal.c.device, journal.c.seq, sqlite_where=text(PRESENCE), postgresql_where=text(PRESENCE)
+)
 """Append-only: triggers refuse UPDATE, and DELETE but to ``relay.adapters.store_retain``. ``policy`` stands on the line
 ``raised`` alone."""
 
@@ -340,6 +347,51 @@ audit = Table(
     Index(None, "household"),
 )
 """See ``relay.audit``. Append-only as the journal is; ``seq`` has no gaps, and its writer gives it."""
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Accounts: see ``relay.people``. What is personal is in ``login``, ``name``, ``subject`` alone, and in a session's
+# ``address``; ``relay.adapters.store_people`` erases it, and the id stays.
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("login", String(64)),
+    Column("name", Text, nullable=False),
+    Column("subject", Text),
+    Column("person", String(63)),
+    Column("language", String(16), nullable=False),
+    Column("password", Text),
+    Column("locked", Boolean, nullable=False),
+    Column("created_at", UtcMs, nullable=False),
+    Index("uq_account_login", "login", unique=True),
+    Index("uq_account_subject", "subject", unique=True),
+)
+account_role = Table(
+    "account_role",
+    metadata,
+    _ref("account", "account", primary_key=True),
+    Column("role", String(16), primary_key=True),
+    Column("community", String(63), primary_key=True),
+)
+session = Table(
+    "session",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    _ref("account", "account", nullable=False, index=True),
+    Column("created_at", UtcMs, nullable=False),
+    Column("seen_at", UtcMs, nullable=False),
+    Column("address", String(45), nullable=False),
+)
+link = Table(
+    "link",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    _ref("account", "account", nullable=False, index=True),
+    Column("purpose", String(16), nullable=False),
+    Column("until", UtcMs, nullable=False),
+    Column("used_at", UtcMs),
+)
 
 meta = Table("meta", metadata, Column("key", String(32), primary_key=True), Column("value", Text, nullable=False))
 """``register_version``, ``boot_id``, ``offset_ms``."""

@@ -13,9 +13,8 @@ import typer
 from rich.table import Table
 
 from doorbell.wire import format_time
-from relay.adapters.store_audit import AuditSearch
 from relay.adapters.store_rows import from_ms
-from relay.audit import AuditFault, AuditFinding, AuditHead, AuditLine, AuditWord, parse_head
+from relay.audit import AuditFault, AuditFinding, AuditHead, AuditLine, AuditSearch, AuditWord, parse_head
 from relay.audit_head import read_head
 from relay.commands.auditing import head_path, write_line
 from relay.commands.journal import read_time

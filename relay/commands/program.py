@@ -14,7 +14,7 @@ import typer
 from doorbell.errors import SetupError
 from doorbell.logs import configure_logs
 from doorbell.service import ExitCode
-from relay.commands import alarms, audit, authority, broker, provision, register, rejected, store
+from relay.commands import account, alarms, audit, authority, broker, provision, register, rejected, store
 from relay.commands.journal import journal
 from relay.commands.run import run
 from relay.commands.setting import console
@@ -25,10 +25,11 @@ from relay.texts import authority as say_authority
 from relay.texts import broker as say_broker
 from relay.texts import commands as say
 from relay.texts import labels as say_labels
+from relay.texts import people as say_people
 from relay.texts import provisioning as say_provisioning
 
 PROGRAM = "doorbell-relay"
-CATALOGUES = (say, say_audit, say_authority, say_broker, say_labels, say_provisioning)
+CATALOGUES = (say, say_audit, say_authority, say_broker, say_labels, say_people, say_provisioning)
 """Where the help's texts are."""
 
 _log = structlog.get_logger("relay")
@@ -44,6 +45,7 @@ app.add_typer(authority.app, name="authority")
 app.add_typer(broker.app, name="broker")
 app.add_typer(provision.app, name="provision")
 app.add_typer(audit.app, name="audit")
+app.add_typer(account.app, name="account")
 
 
 @app.callback(help=say.PROGRAM.en)

@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from doorbell.settings import read_password_file
+from relay.audit import AuditWord
+from relay.commands.auditing import counts, write_line
 from relay.commands.broker import FolderOption
 from relay.commands.provision_desk import Desk, open_desk
 from relay.commands.provision_guide import guide
@@ -84,6 +86,7 @@ def provision(
                 raise RefusalError(say.NO_TERMINAL)
             with setting.store() as store:
                 _, register = store.load_register()
+                write_line(setting, store, AuditWord.HOUSEHOLDS_LISTED, counts(register))
             asked = guide(setting, register, wish, desk.common.settings.hardware)
             if asked is None:
                 setting.out.print(setting.say(say.LEFT))

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doorbell.errors import SetupError
+from relay.audit import AuditWord
 from relay.card import Common, card_files, check_more
 from relay.card_places import check_place, find_packages, write_card
+from relay.commands.auditing import Told, import_detail, note, tell, write_if_made
 from relay.commands.broker import make_effective, make_plan, open_authority, tell_written
 from relay.commands.register import keep_register
 from relay.commands.setting import Setting
 from relay.core.register import Device, DeviceRole, Register
 from relay.issued import Purpose, Why
 from relay.provisioning import Mistake, Outcome, Wanted
+from relay.register_changes import compare_registers
 from relay.texts import provisioning as say
 from relay.texts.refusal import RefusalError
 
@@ -68,6 +71,8 @@ class Desk:
                 instance = f"{name}-{made.line.number}"
                 write_card(place, card_files(one, made.files(), instance, self.common), self.common.packages)
                 left.remove(name)
+                detail = {"for": Purpose.DEVICE.value, "name": name, **({"replacing": why.value} if why else {})}
+                write_if_made(self.setting, AuditWord.IDENTITY_ISSUED, detail, device=name)
                 self.setting.out.print(self.tell(outcome.register, one, place), soft_wrap=True)
         except SetupError:
             self.setting.warn(say.LEFT_WITHOUT, names=", ".join(left))
@@ -86,7 +91,14 @@ class Desk:
             version, present = store.load_register()
             if version > 0:
                 keep_register(self.setting, version, present)
-            store.replace_register(register, (version, present))
+
+            def told(new_version: int, before: Register) -> Told:
+                return tell(
+                    AuditWord.REGISTER_IMPORTED, import_detail(new_version, compare_registers(before, register))
+                )
+
+            store.replace_register(register, (version, present), told)
+            note(self.setting, store)
 
     def _tell_broker(self) -> None:
         setting = self.setting

@@ -12,9 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from relay.adapters.store import SqlStore
-from relay.adapters.store_audit import AuditSearch
 from relay.adapters.store_copies import back_up, restore
-from relay.audit import AuditEntry, AuditFault, AuditWord
+from relay.audit import AuditEntry, AuditFault, AuditSearch, AuditWord
 from relay.core.alarm import Outcome
 from relay.core.register import Register
 from relay.database import Place

@@ -1,4 +1,4 @@
-"""The audit log: lines are added, and removed by retention alone."""
+"""The audit log, whose lines are added, and removed by retention alone; and accounts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,61 @@ def upgrade() -> None:
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_audit"),
     )
+    presence = sa.text("type IN ('device_online', 'device_offline')")
+    op.create_index(
+        "ix_journal_presence",
+        "journal",
+        ["device", "seq"],
+        unique=False,
+        sqlite_where=presence,
+        postgresql_where=presence,
+    )
     op.create_index("ix_audit_at", "audit", ["at"], unique=False)
     op.create_index("ix_audit_household", "audit", ["household"], unique=False)
+    op.create_table(
+        "account",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("login", sa.String(length=64), nullable=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column("person", sa.String(length=63), nullable=True),
+        sa.Column("language", sa.String(length=16), nullable=False),
+        sa.Column("password", sa.Text(), nullable=True),
+        sa.Column("locked", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_account"),
+    )
+    op.create_index("uq_account_login", "account", ["login"], unique=True)
+    op.create_index("uq_account_subject", "account", ["subject"], unique=True)
+    op.create_table(
+        "account_role",
+        sa.Column("account", sa.String(length=63), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("community", sa.String(length=63), nullable=False),
+        sa.ForeignKeyConstraint(["account"], ["account.id"], name="fk_account_role_account"),
+        sa.PrimaryKeyConstraint("account", "role", "community", name="pk_account_role"),
+    )
+    op.create_table(
+        "session",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("account", sa.String(length=63), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("address", sa.String(length=45), nullable=False),
+        sa.ForeignKeyConstraint(["account"], ["account.id"], name="fk_session_account"),
+        sa.PrimaryKeyConstraint("id", name="pk_session"),
+    )
+    op.create_index("ix_session_account", "session", ["account"], unique=False)
+    op.create_table(
+        "link",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("account", sa.String(length=63), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["account"], ["account.id"], name="fk_link_account"),
+        sa.PrimaryKeyConstraint("id", name="pk_link"),
+    )
+    op.create_index("ix_link_account", "link", ["account"], unique=False)
     for statement in REFUSALS[op.get_bind().dialect.name]:
         op.execute(statement)
