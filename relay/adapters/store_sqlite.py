@@ -17,13 +17,15 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from doorbell.errors import SetupError
+from relay.adapters.store_checkpoint import LIMIT_PAGES, Checkpoints
 from relay.adapters.store_hot import HotStatements
 from relay.ports import Batch, StoreError
 
 BUSY_S = 5.0
 """How long to wait for another process's transaction: importing 100,000 devices as new ones takes about two."""
 CHECKPOINT_PAGES = 4_000
-"""The write-ahead log goes back into the database file after 16 MB: SQLite's 4 MB means one for every 1,000 presses."""
+"""Of who does not own the database: the write-ahead log goes back into its file with a commit that makes it longer. The
+owner has ``Checkpoints``."""
 CACHE_KIB = 64 * 1024
 """Random event ids touch pages all over their index: this keeps the index of a million of them in memory."""
 
@@ -53,13 +55,14 @@ class SqliteDatabase:
         self._file = path.absolute()
         self._lock = OwnerLock(self._file)
         self._asking: Connection | None = None
+        self._checkpoints: Checkpoints | None = None
         # Transactions begin as writers, so that none fails half-way for the lock.
         self.engine = create_engine(
             URL.create("sqlite", database=str(self._file)),
             hide_parameters=True,
             connect_args={"timeout": busy_s, "check_same_thread": False},
         )
-        event.listen(self.engine, "connect", _prepare_connection)
+        event.listen(self.engine, "connect", self._prepare_connection)
         event.listen(self.engine, "begin", _begin)
         self.reader = self.engine.execution_options(**{_FOR_READING: True})
         self._hot = HotStatements(self.engine.dialect)
@@ -79,6 +82,7 @@ class SqliteDatabase:
                 f"another relay (process {self._lock.owner()}) owns the database {self._file}: stop it first, "
                 "or give this one a database of its own"
             )
+        self._checkpoints = Checkpoints(self._file)
 
     @contextmanager
     def migrating(self, refusal: str = OLDER) -> Iterator[Connection]:
@@ -115,9 +119,14 @@ class SqliteDatabase:
         pooled = self.engine.raw_connection()
         try:
             driver: Any = pooled.driver_connection
+            if self._checkpoints is not None:
+                self._checkpoints.finish(driver)
+            before = driver.total_changes
             driver.execute("BEGIN IMMEDIATE")
             self._hot.write_rows(driver.cursor(), batch)
             driver.execute("COMMIT")
+            if self._checkpoints is not None:
+                self._checkpoints.written(driver.total_changes - before)
         finally:
             pooled.close()  # the pool rolls back what is not committed
 
@@ -129,6 +138,8 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Close every connection and let go of the lock."""
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         if self._asking is not None:
             self._asking.close()
             self._asking = None
@@ -139,18 +150,18 @@ class SqliteDatabase:
         """See ``store_errors``."""
         return store_errors()
 
-
-def _prepare_connection(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # SQLAlchemy begins transactions, not the driver: its documented recipe
-    cursor = connection.cursor()
-    try:
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")  # in WAL mode NORMAL may lose the newest commits with the power
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-        cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-    finally:
-        cursor.close()
+    def _prepare_connection(self, connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy begins transactions, not the driver: its documented recipe
+        cursor = connection.cursor()
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")  # in WAL mode NORMAL may lose the newest commits with the power
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+            pages = CHECKPOINT_PAGES if self._checkpoints is None else LIMIT_PAGES
+            cursor.execute(f"PRAGMA wal_autocheckpoint={pages}")
+        finally:
+            cursor.close()
 
 
 def _begin(connection: Connection) -> None:
