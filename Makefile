@@ -53,6 +53,10 @@ million: setup ## a million presses for help under faults, hours long; goes on w
 	@mkdir -p var
 	@$(BIN)/doorbell-sim storm --busy --presses 1000000 --keep var/million.jsonl $(ARGS)
 
+.PHONY: audit
+audit: setup ## no dependency with a known weakness, no secret in the tree or in any commit
+	@$(BIN)/python -m tools.audit
+
 .PHONY: test-deps
 test-deps: ## Debian packages that only tests need: a broker, a database server, a player, a voice, file systems to spoil, a Debian 13
 	@tools/apt.sh mosquitto alsa-utils espeak-ng e2fsprogs mount util-linux postgresql
