@@ -21,6 +21,7 @@ from itertools import count
 from pathlib import Path
 
 from doorbell.wire import AlarmKind
+from relay.adapters.sealing import Seal
 from relay.adapters.store import SqlStore
 from relay.adapters.store_rows import AlarmTexts, alarm_values, event_values, journal_values, twin_values
 from relay.core.alarm import Alarm, AlarmStage, Due
@@ -100,7 +101,7 @@ class Floor:
         self._connection.execute("COMMIT")
 
 
-def floor_rows(batch: Batch) -> list[tuple[str, list[tuple[object, ...]]]]:
+def floor_rows(batch: Batch, seal: Seal) -> list[tuple[str, list[tuple[object, ...]]]]:
     """The statements of a batch with their tuples."""
     texts = AlarmTexts()
     return [
@@ -124,7 +125,7 @@ def floor_rows(batch: Batch) -> list[tuple[str, list[tuple[object, ...]]]]:
                 f"INSERT INTO twin VALUES ({marks(4)}) ON CONFLICT (device) DO UPDATE SET "
                 "rev = excluded.rev, stored = excluded.stored, content = excluded.content"
             ),
-            [twin_values(row) for row in batch.twins.values()],
+            [twin_values(row, seal) for row in batch.twins.values()],
         ),
     ]
 
@@ -142,7 +143,7 @@ def compare(folder: Path, size: int, seconds: float) -> tuple[float, float]:
     floor_s = store_s = 0.0
     rounds = 0
     while floor_s + store_s < 2 * seconds:
-        rows, batch = floor_rows(next(floor_batches)), next(store_batches)
+        rows, batch = floor_rows(next(floor_batches), store.seal), next(store_batches)
         begun = time.perf_counter()
         floor.commit(rows)
         between = time.perf_counter()

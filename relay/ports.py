@@ -164,7 +164,6 @@ class Command:
     id: int
     alarm: str
     outcome: Outcome
-    note: str
     by: str
 
 

@@ -307,7 +307,7 @@ class RelayRuntime:
             if alarm is None:
                 turn.batch.commands_done[command.id] = "not_open"
                 continue
-            closing = ClosedBy(command.outcome, command.by, command.note)
+            closing = ClosedBy(command.outcome, command.by)
             turn.batch.commands_done[command.id] = self._engine.advance(turn, alarm, closing)
 
     def _refresh_some(self, turn: Turn) -> None:

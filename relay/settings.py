@@ -21,6 +21,7 @@ from doorbell.settings import (
 from relay.broker_settings import BrokerSettings
 from relay.core.lease import LeaseTimes
 from relay.database import Place, is_url, parse_place
+from relay.privacy_key import KEY_FILE_VARIABLE
 from relay.provisioning_settings import ProvisionSettings
 from relay.retention import Kept
 from relay.texts import Language
@@ -109,6 +110,13 @@ class RetentionSettings(Settings):
                 return self.rejected_days
 
 
+class PrivacySettings(Settings):
+    """With what names, addresses, telephone numbers and notes in the database are sealed. See docs/privacy.md."""
+
+    key_file: FilePathSetting = Path("privacy.key")
+    """The file with the privacy keys, or a systemd credential; made at the first start if it is not there."""
+
+
 class AuthoritySettings(Settings):
     """Where the community's certificate authority is; only the machine on which certificates are made has one."""
 
@@ -162,6 +170,7 @@ class RelaySettings(Settings):
     leases: LeaseSettings = LeaseSettings()
     broker: BrokerSettings | None = None
     """The broker whose configuration is written here."""
+    privacy: PrivacySettings = Field(default_factory=dict, validate_default=True)
     authority: AuthoritySettings = Field(default_factory=dict, validate_default=True)
     provision: ProvisionSettings = ProvisionSettings()
     web: WebSettings = WebSettings()
@@ -189,11 +198,18 @@ class RelaySettings(Settings):
 
 
 def load_relay_settings(path: Path, environment: Mapping[str, str]) -> RelaySettings:
-    """The settings in a file, with the database that the environment names, if it does. ``SetupError`` as usual."""
-    other = environment.get(DATABASE_VARIABLE)
-    if not other:
+    """The settings in a file, with the database and the privacy key that the environment names, if it does.
+
+    ``SetupError`` as usual.
+    """
+    database, key_file = environment.get(DATABASE_VARIABLE), environment.get(KEY_FILE_VARIABLE)
+    if not database and not key_file:
         return load_settings(RelaySettings, path)
-    table = read_table(path) | {"database": other if is_url(other) else str(Path(other).absolute())}
-    if not is_url(other):
-        table.pop("postgresql", None)
+    table = dict(read_table(path))
+    if database:
+        table["database"] = database if is_url(database) else str(Path(database).absolute())
+        if not is_url(database):
+            table.pop("postgresql", None)
+    if key_file:
+        table["privacy"] = {"key_file": str(Path(key_file).absolute())}
     return parse_settings(RelaySettings, table, path)

@@ -27,13 +27,15 @@ class Fault(StrEnum):
     """An alarm is not as the journal left it."""
     COLUMNS = "columns"
     """What the database searches an alarm by is not what the alarm says."""
+    UNSEALABLE = "unsealable"
+    """A name, an address or a message that cannot be opened with the privacy key, or that stands there openly."""
     NO_DEADLINE = "no_deadline"
     """An open alarm that nothing will ever wake."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault. ``subject``: an alarm's id, or the name of a table, trigger or setting."""
+    """One fault. ``subject``: an alarm's id, or the name of a table, column, trigger or setting."""
 
     fault: Fault
     subject: str

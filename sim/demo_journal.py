@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from relay.adapters.sealing import Seal
 from relay.adapters.store import SqlStore
 from relay.ports import StoreError
 from sim.demo_sightings import JournalLine, Seen
@@ -20,8 +21,9 @@ LOOK_S = 0.1
 class JournalFollower:
     """Hands every new line to ``add`` with the monotonic second of its commit, on a thread, until ``stop``."""
 
-    def __init__(self, database: Path, add: Callable[[Seen, float | None], None]) -> None:
+    def __init__(self, database: Path, key_file: Path, add: Callable[[Seen, float | None], None]) -> None:
         self._database = database
+        self._key_file = key_file
         self._add = add
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -37,7 +39,7 @@ class JournalFollower:
             self._thread.join()
 
     def _run(self) -> None:
-        with closing(SqlStore.open(self._database)) as store:
+        with closing(SqlStore.open(self._database, seal=Seal(self._key_file))) as store:
             seq = 0
             while not self._stopping.wait(LOOK_S):
                 try:

@@ -5,6 +5,7 @@ Everything runs as children of this program on loopback, in a directory of its o
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from doorbell.mqtt import MqttLink
 from doorbell.settings import MqttSettings
 from doorbell.wire import Channel, Desired, Topics, decode
 from relay.register_file import write_register
+from relay.settings import load_relay_settings
 from relay.texts import Language, Text
 from sim.broker import HOST, EmbeddedBroker
 from sim.demo_cast import BELLS, COMMUNITY, DEVICES, PANELS, demo_policy, demo_register, name_of
@@ -171,7 +173,8 @@ class Neighbourhood:
         self._command("relay register import", ["register", "import", str(self._scratch / "register.toml")])
         self._relay.start()
         self._tell(Text(f"中继 relay（{self._relay.pid}）", f"the relay ({self._relay.pid})"))
-        journal = JournalFollower(self._scratch / _DATABASE, self.chronicle.add)
+        key_file = load_relay_settings(self._relay_config, os.environ).privacy.key_file
+        journal = JournalFollower(self._scratch / _DATABASE, key_file, self.chronicle.add)
         self._leaving.callback(journal.stop)
         journal.start()
         self._observe()

@@ -57,6 +57,7 @@ class MemoryStore:
         self._renewals: dict[str, RenewalRow] = {}
         self._commands: dict[int, Command] = {}
         self._results: dict[int, str] = {}
+        self._noted: dict[int, tuple[str, str]] = {}
         self._numbers = count(1)
         self._anchor: ClockAnchor | None = None
 
@@ -164,7 +165,8 @@ class MemoryStore:
     def add_command(self, alarm: str, outcome: Outcome, note: str, by: str) -> int:
         """Ask the relay to close an alarm; returns the command's number."""
         number = next(self._numbers)
-        self._commands[number] = Command(number, alarm, outcome, note, by)
+        self._commands[number] = Command(number, alarm, outcome, by)
+        self._noted[number] = alarm, note
         return number
 
     def answer_renewal(self, row: RenewalRow, state: Renewal, answer: str, at: datetime) -> bool:
@@ -174,6 +176,11 @@ class MemoryStore:
             return False
         self._renewals[row.device] = replace(known, state=state, answer=answer, answered_at=at)
         return True
+
+    def note_of(self, alarm: str) -> str:
+        """What was noted when an alarm was closed."""
+        applied = (n for n, (of, _) in self._noted.items() if of == alarm and self._results.get(n) == "applied")
+        return next((self._noted[number][1] for number in applied), "")
 
     def command_result(self, command: int) -> str | None:
         """What became of a command; None while the relay has not done it."""

@@ -22,8 +22,18 @@ pytest_plugins = (
 )
 
 ERROR_METHODS = frozenset({"error", "exception", "critical", "fatal"})
+KEY_FILE = "DOORBELL_RELAY_KEY_FILE"
+"""One privacy key for every database of a run, also of the programs that tests start."""
 UNCONFIGURED = structlog.get_config()
 """What every test begins and ends with, also after a fixture of a module that ran a program."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def privacy_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A key file for the whole run, where a test does not name its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KEY_FILE, str(tmp_path_factory.mktemp("privacy") / "privacy.key"))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Select, insert, inspect, select, text
 
 from relay.adapters import store_schema as schema
+from relay.adapters.sealing import Seal
 from relay.adapters.store_audit import SqlAudit, append_line
 from relay.adapters.store_database import BUSY_S, RUNNING, open_database
 from relay.adapters.store_hot import HotStatements
@@ -31,6 +32,7 @@ from relay.adapters.store_rows import (
     read_twin,
     rebuild,
 )
+from relay.adapters.store_sealed import KEY_IN_USE, SEALED_SINCE, note_of, sealed_with
 from relay.adapters.store_spoilt import AlarmReading, find_forgotten
 from relay.adapters.store_verify import verify
 from relay.audit import AuditEntry
@@ -51,6 +53,7 @@ _ALARM = select(schema.alarm.c.id, schema.alarm.c.policy, schema.alarm.c.state)
 _WAITING = (
     select(schema.command).where(text("result IS NULL")).order_by(schema.command.c.id)
 )  # in these words, so that the partial index serves it
+_KEY = select(schema.meta.c.value).where(schema.meta.c.key == KEY_IN_USE)
 _VERSION = select(schema.meta.c.value).where(schema.meta.c.key == "register_version")
 
 
@@ -58,18 +61,28 @@ class SqlStore:
     """A ``relay.ports.Store`` in a database, and what the commands of the office read from it.
 
     ``target``: the path of an SQLite file, or a PostgreSQL database (``relay.database``); ``busy_s``: how long to wait
-    for another process's transaction. Use ``open``; the bare constructor touches nothing.
+    for another process's transaction; ``seal``: the privacy key, if not where ``Seal.beside`` looks. Use
+    ``open``; the bare constructor touches nothing.
     """
 
-    def __init__(self, target: Place | str, *, busy_s: float = BUSY_S, name: str | None = None) -> None:
-        self._database = open_database(target, busy_s, name)
+    def __init__(
+        self, target: Place | str, *, busy_s: float = BUSY_S, name: str | None = None, seal: Seal | None = None
+    ) -> None:
+        self.seal = seal or Seal.beside(target)
+        self._database = open_database(target, busy_s, self.seal, name)
         self._engine, self._reader = self._database.engine, self._database.reader
         self._errors = self._database.errors
-        self._hot = HotStatements(self._engine.dialect)
+        self._hot = HotStatements(self._engine.dialect, self.seal)
 
     @classmethod
     def open(
-        cls, target: Place | str, *, exclusive: bool = False, busy_s: float = BUSY_S, name: str | None = None
+        cls,
+        target: Place | str,
+        *,
+        exclusive: bool = False,
+        busy_s: float = BUSY_S,
+        name: str | None = None,
+        seal: Seal | None = None,
     ) -> Self:
         """Open a database, making or upgrading it where needed.
 
@@ -77,7 +90,7 @@ class SqlStore:
         PostgreSQL) as one of several relays, each with another name and with leases. Raises ``SetupError`` when
         another relay owns it, when a newer release has made it, or when it cannot be made; ``StoreError`` for the rest.
         """
-        store = cls(target, busy_s=busy_s, name=name)
+        store = cls(target, busy_s=busy_s, name=name, seal=seal)
         try:
             store._database.prepare()
             if exclusive:
@@ -91,7 +104,7 @@ class SqlStore:
     @classmethod
     def is_made(cls, target: Place | str) -> bool:
         """Whether there is a database of ours, of whatever release. Raises as ``open`` does."""
-        database = open_database(target, BUSY_S)
+        database = open_database(target, BUSY_S, Seal(Path()))
         try:
             with database.errors():
                 return database.is_made()
@@ -106,13 +119,18 @@ class SqlStore:
         """Bring the schema to this release's. Raises ``SetupError`` if a newer release made it or a relay uses it."""
         with self._errors(), self._reader.begin() as connection:
             current = _revision(connection)
+            key = None if current is None else connection.execute(_KEY).scalar()
+        self.seal.prepare(key)
         if current == schema.SCHEMA_HEAD:
             return
         from relay.adapters.store_migrate import check_known, migrate  # noqa: PLC0415 - Alembic: 0.2 s of importing
 
         check_known(current)
         with self._errors(), self._database.migrating() as connection:
-            migrate(connection)
+            migrate(connection, self.seal)
+            sealed_with(connection, self.seal)
+        if current is not None and current < SEALED_SINCE:
+            self._database.forget_traces()
 
     # -----------------------------------------------------------------------------------------------------------------
     # What the relay needs: relay.ports.Store
@@ -122,18 +140,19 @@ class SqlStore:
         with self._errors(), self._reader.begin() as connection:
             open_alarms = of_communities(communities, _ALARM.where(text(schema.OPEN)), schema.alarm)
             meta = {row.key: row.value for row in connection.execute(select(schema.meta))}
-            register = read_register(connection)
+            register = read_register(connection, self.seal)
             reading = AlarmReading(connection, register.known_policy)
             alarms = reading.read(connection.execute(open_alarms.order_by(schema.alarm.c.deadline)))
+            pending = read_notices(connection, self.seal, communities, pending_only=True)
             return Snapshot(
                 register=register,
                 register_version=int(meta.get("register_version", "0")),
                 alarms={alarm.id: alarm for alarm in alarms},
                 rebuilt=reading.rebuilt,
                 unreadable=reading.unreadable,
-                twins={row.device: read_twin(row) for row in connection.execute(twins_of(communities))},
+                twins={row.device: read_twin(row, self.seal) for row in connection.execute(twins_of(communities))},
                 early=early_events(connection, communities),
-                notices={row.id: row for row in read_notices(connection, pending_only=True, communities=communities)},
+                notices={row.id: row for row in pending},
                 renewals=read_renewals(connection, communities=communities, state=Renewal.TOLD),
                 anchor=ClockAnchor(meta["boot_id"], int(meta["offset_ms"])) if "boot_id" in meta else None,
             )
@@ -164,14 +183,13 @@ class SqlStore:
     def load_register(self) -> tuple[int, Register]:
         """The register and its version; version 0 is the empty register of a new database."""
         with self._errors(), self._reader.begin() as connection:
-            return _version(connection), read_register(connection)
+            return _version(connection), read_register(connection, self.seal)
 
     def poll(self) -> tuple[int, Sequence[Command]]:
         """The register's version and the commands not yet done, oldest first."""
         with self._errors(), self._reader.begin() as connection:
             commands = [
-                Command(row.id, row.alarm, Outcome(row.outcome), row.note, row.by)
-                for row in connection.execute(_WAITING)
+                Command(row.id, row.alarm, Outcome(row.outcome), row.by) for row in connection.execute(_WAITING)
             ]
             return _version(connection), commands
 
@@ -218,7 +236,7 @@ class SqlStore:
                 with self._engine.begin() as connection:
                     # Locked where several can write at once, so that two importers do not mix their registers.
                     if int(connection.execute(_VERSION.with_for_update()).scalar() or 0) == version:
-                        change_register(connection, present, register)
+                        change_register(connection, present, register, self.seal)
                         self._hot.write_meta(connection, {"register_version": str(version + 1)})
                         if told is not None:
                             append_line(connection, *told(version + 1, present))
@@ -229,7 +247,8 @@ class SqlStore:
     ) -> int:
         """Ask the relay to close an alarm; returns the command's number."""
         with self._errors(), self._engine.begin() as connection:
-            values = {"alarm": alarm, "outcome": outcome.value, "note": note, "by": by}
+            sealed = self.seal.close_text(f"command.note {alarm}", note)
+            values = {"alarm": alarm, "outcome": outcome.value, "note": sealed, "by": by}
             added = connection.execute(insert(schema.command).values(values)).inserted_primary_key
             if added is None:
                 raise StoreError("the database gave the command no number", retryable=False)
@@ -241,6 +260,11 @@ class SqlStore:
         """Answer a request that waits; False if it waits no more, or the device has asked for something else since."""
         with self._errors(), self._engine.begin() as connection:
             return answer_renewal(connection, row, state, answer, at)
+
+    def note_of(self, alarm: str) -> str:
+        """What was noted when an alarm was closed; it stands here alone, not in the journal, and can be erased."""
+        with self._errors(), self._reader.begin() as connection:
+            return note_of(connection, self.seal, alarm)
 
     def command_result(self, command: int) -> str | None:
         """What became of a command; None while the relay has not done it."""
@@ -294,7 +318,7 @@ class SqlStore:
         """The newest messages that could not be used, newest first."""
         query = select(schema.rejected).order_by(schema.rejected.c.id.desc()).limit(limit)
         with self._errors(), self._reader.begin() as connection:
-            return [read_rejected(row) for row in connection.execute(query)]
+            return [read_rejected(row, self.seal) for row in connection.execute(query)]
 
     def early(self) -> list[EventRow]:
         """Answers to alarms that nobody has raised yet, oldest first."""
@@ -304,7 +328,7 @@ class SqlStore:
     def notices(self, *, alarm: str | None = None, pending_only: bool = False) -> list[NoticeRow]:
         """Hooks that were or are to be told, oldest first."""
         with self._errors(), self._reader.begin() as connection:
-            return read_notices(connection, alarm=alarm, pending_only=pending_only)
+            return read_notices(connection, self.seal, alarm=alarm, pending_only=pending_only)
 
     def forgotten(self, before: datetime, limit: int) -> list[Forgotten]:
         """For the auditor: open alarms without a deadline, or with one before this time, oldest first."""
@@ -324,7 +348,7 @@ class SqlStore:
     def verify(self, progress: Callable[[int], None] = lambda _: None) -> Verdict:
         """Compare everything with what the journal tells; ``progress`` hears how many alarms were compared."""
         with self._errors():
-            return verify(self._reader, progress)
+            return verify(self._reader, self.seal, progress)
 
     def count_old(self, before: Mapping[Kept, datetime]) -> dict[Kept, Retained]:
         """How much of each kind is older than that."""

@@ -10,6 +10,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine
 
 from doorbell.errors import SetupError
+from relay.adapters.sealing import Seal
 from relay.adapters.store_sqlite import BUSY_S, OLDER, RUNNING, SqliteDatabase
 from relay.database import Place, PostgresPlace, is_url, parse_place
 from relay.ports import Batch
@@ -54,6 +55,11 @@ class Database(Protocol):
         """Write everything of one moment into an empty SQLite file."""
         ...
 
+    def forget_traces(self) -> None:
+        """Let nothing be left in the files of what rows once held; best without a relay, which would wait. What cannot
+        be done now is logged."""
+        ...
+
     def errors(self) -> AbstractContextManager[None]:
         """Whatever the database complains of becomes a ``StoreError``; its message never holds a row's content."""
         ...
@@ -71,10 +77,11 @@ class Database(Protocol):
         ...
 
 
-def open_database(target: Place | str, busy_s: float, name: str | None = None) -> Database:
+def open_database(target: Place | str, busy_s: float, seal: Seal, name: str | None = None) -> Database:
     """The database that a setting names; no I/O yet. ``busy_s``: how long to wait for somebody else's lock.
 
-    ``name``: of one relay of several. On SQLite there is but one, whatever its name.
+    ``seal``: with what the rows of people are sealed; ``name``: of one relay of several. On SQLite there is but
+    one, whatever its name.
     """
     if isinstance(target, str):
         try:
@@ -82,9 +89,9 @@ def open_database(target: Place | str, busy_s: float, name: str | None = None) -
         except ValueError as error:
             raise SetupError(str(error)) from None
     if not isinstance(target, PostgresPlace):
-        return SqliteDatabase(target, busy_s)
+        return SqliteDatabase(target, busy_s, seal)
     try:
         from relay.adapters.store_postgres import PostgresDatabase  # noqa: PLC0415 - an extra; and 0.1 s of importing
     except ImportError:
         raise SetupError("PostgreSQL needs the package psycopg: pip install 'love-doorbell[postgresql]'") from None
-    return PostgresDatabase(target, busy_s, name)
+    return PostgresDatabase(target, busy_s, seal, name)

@@ -18,6 +18,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql import ClauseElement
 
 from relay.adapters import store_schema as schema
+from relay.adapters.sealing import Seal
 from relay.adapters.store_leases import check_fences
 from relay.adapters.store_rows import (
     MAX_REJECTED,
@@ -50,7 +51,8 @@ class _Statement:
 class HotStatements:
     """Writes batches. One for each engine."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, seal: Seal) -> None:
+        self._seal = seal
         self._event = _insert(schema.event, dialect)
         self._journal = _insert(schema.journal, dialect, leave_out="seq")
         self._alarm = _upsert(schema.alarm, dialect, changing=("policy", "stage", "deadline", "state"))
@@ -99,7 +101,7 @@ class HotStatements:
 
     def write_rows(self, cursor: DBAPICursor, batch: Batch) -> None:
         """Write a batch without fences by a driver's cursor, which is then closed."""
-        texts = AlarmTexts()
+        texts, seal = AlarmTexts(), self._seal
         try:
             self._event.run(cursor, [event_values(row) for row in batch.events])
             self._verdict.run(cursor, [(of, verdict, key) for key, (verdict, of) in batch.verdicts.items()])
@@ -107,11 +109,11 @@ class HotStatements:
             # Closed ones first: a household may have had one alarm closed and the next raised in the same turn.
             alarms = sorted(batch.alarms.values(), key=lambda alarm: alarm.is_open)
             self._alarm.run(cursor, [alarm_values(alarm, texts) for alarm in alarms])
-            self._twin.run(cursor, [twin_values(row) for row in batch.twins.values()])
-            self._notice.run(cursor, [notice_values(row) for row in batch.notices.values()])
+            self._twin.run(cursor, [twin_values(row, seal) for row in batch.twins.values()])
+            self._notice.run(cursor, [notice_values(row, seal) for row in batch.notices.values()])
             self._command.run(cursor, [(result, key) for key, result in batch.commands_done.items()])
             self._renewal.run(cursor, [renewal_values(row) for row in batch.renewals.values()])
-            self._rejected.run(cursor, [rejected_values(row) for row in batch.rejected])
+            self._rejected.run(cursor, [rejected_values(row, seal) for row in batch.rejected])
             if batch.anchor is not None:
                 anchor = {"boot_id": batch.anchor.boot_id, "offset_ms": str(batch.anchor.offset_ms)}
                 self._meta.run(cursor, list(anchor.items()))

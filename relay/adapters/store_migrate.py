@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from doorbell.errors import SetupError
+from relay.adapters.sealing import Seal
 
 
 def migrations() -> Config:
@@ -29,8 +30,12 @@ def check_known(revision: str | None) -> None:
         )
 
 
-def migrate(connection: Connection) -> None:
-    """Run every migration that the database has not had, in the transaction that is open."""
+def migrate(connection: Connection, seal: Seal) -> None:
+    """Run every migration that the database has not had, in the transaction that is open.
+
+    ``seal``: prepared, if there is anything in the database; what an earlier release left open is sealed with it.
+    """
     config = migrations()
     config.attributes["connection"] = connection
+    config.attributes["seal"] = seal
     command.upgrade(config, "head")

@@ -15,10 +15,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from doorbell.errors import SetupError
 from doorbell.settings import read_password_file
+from relay.adapters.sealing import Seal
 from relay.adapters.store_backup import copy_rows
 from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_leases import APPLICATION, application_of
 from relay.adapters.store_migrate import migrate
+from relay.adapters.store_sealed import tables_of_people
 from relay.adapters.store_session import LOCK_CLASS, MIGRATING, RELAY, WritingSession
 from relay.adapters.store_sqlite import OLDER, SqliteDatabase
 from relay.adapters.store_verify import unsafe_settings
@@ -60,8 +62,9 @@ _log = structlog.get_logger("relay")
 class PostgresDatabase:
     """A ``relay.adapters.store_database.Database`` on a server."""
 
-    def __init__(self, place: PostgresPlace, busy_s: float, name: str | None = None) -> None:
+    def __init__(self, place: PostgresPlace, busy_s: float, seal: Seal, name: str | None = None) -> None:
         self._place = place
+        self._seal = seal
         self._busy_s = busy_s
         self._name = name
         self.engine: Engine = create_engine(
@@ -69,7 +72,7 @@ class PostgresDatabase:
         )
         self.reader: Engine = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._asking: Any = None
-        self._hot = HotStatements(self.engine.dialect)
+        self._hot = HotStatements(self.engine.dialect, seal)
         self._session: WritingSession | None = None
 
     def _connect(self) -> psycopg.Connection[Any]:
@@ -174,11 +177,20 @@ class PostgresDatabase:
 
     def copy_into(self, part: Path) -> None:
         """Row by row, of one moment: the same file as from SQLite, so that either can take it back."""
-        with closing(SqliteDatabase(part, self._busy_s)) as target:
+        with closing(SqliteDatabase(part, self._busy_s, self._seal)) as target:
             with target.migrating() as connection:
-                migrate(connection)
+                migrate(connection, self._seal)
             with target.engine.begin() as writing, self.reader.begin() as reading:
                 copy_rows(reading, writing)
+
+    def forget_traces(self) -> None:
+        """The tables that hold something of people are written anew; the server's own log forgets in its time."""
+        try:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                for table in tables_of_people():
+                    connection.execute(text(f'VACUUM FULL "{table.name}"'))
+        except DBAPIError as error:
+            _log.warning("store.traces_left", reason=str(_explain(error.orig)))
 
     def close(self) -> None:
         """Close every connection; the session's end lets go of the lock."""

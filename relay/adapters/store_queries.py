@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, select, text
 
 from relay.adapters import store_schema as schema
+from relay.adapters.sealing import Seal
 from relay.adapters.store_rows import read_event, read_notice
 from relay.ports import EventRow, NoticeRow
 
@@ -36,10 +37,11 @@ def early_events(connection: Connection, communities: Collection[str] | None = N
 
 def read_notices(
     connection: Connection,
+    seal: Seal,
+    communities: Collection[str] | None = None,
     *,
     alarm: str | None = None,
     pending_only: bool = False,
-    communities: Collection[str] | None = None,
 ) -> list[NoticeRow]:
     """Hooks that were or are to be told, oldest first."""
     query = select(schema.notice).order_by(schema.notice.c.created_at, schema.notice.c.id)
@@ -48,4 +50,4 @@ def read_notices(
         query = query.where(text("state = 'pending'"))
     if alarm is not None:
         query = query.where(schema.notice.c.alarm == alarm)
-    return [read_notice(row) for row in connection.execute(query)]
+    return [read_notice(row, seal) for row in connection.execute(query)]

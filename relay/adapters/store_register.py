@@ -1,5 +1,8 @@
 """The register in the database: read whole; of a new one what differs is written, or all of it.
 
+Names, telephone numbers, addresses and the URLs of hooks (which may hold a password) are sealed. What cannot be opened
+is read as the id of its row, so that a bell rings without a name rather than not at all; ``store verify`` tells of it.
+
 Whoever writes holds the database, and no press is committed meanwhile: 100,000 households need some seconds.
 """
 
@@ -12,6 +15,7 @@ from sqlalchemy import Connection, Delete, Table, bindparam, select
 
 from doorbell.wire import AlarmKind
 from relay.adapters import store_schema as schema
+from relay.adapters.sealing import Seal
 from relay.adapters.store_rows import policy_json, read_policy
 from relay.core.register import Community, Device, DeviceRole, Group, Hook, Household, Person, Register
 from relay.register_changes import compare_registers
@@ -34,15 +38,26 @@ _LISTS = {
     "groups": (schema.group_member, schema.group_hook),
 }
 """What belongs to a kind, and is written with it."""
+SEALED: Mapping[Table, tuple[str, ...]] = {
+    schema.person: ("name", "phone"),
+    schema.household: ("label", "place"),
+    schema.group: ("name",),
+    schema.hook: ("url",),
+}
+"""The columns of the register that are sealed."""
 
 
-def read_register(connection: Connection) -> Register:
+def read_register(connection: Connection, seal: Seal) -> Register:
     """The register, every kind in the order of its ids."""
     volunteers = _listed(connection, schema.pair, "household", "person")
     members = _listed(connection, schema.group_member, "group", "person")
     hooks = _listed(connection, schema.group_hook, "group", "hook")
     policies: dict[str, list[tuple[AlarmKind, str]]] = {}
     table = schema.household_policy
+
+    def opened(table: Table, row: Any, column: str, fallback: str = "") -> str:
+        return seal.open_text_or(fallback, sealed_place(table, column, row.id), getattr(row, column))
+
     for row in connection.execute(select(table).order_by(table.c.household, table.c.place)):
         policies.setdefault(row.household, []).append((AlarmKind(row.kind), row.policy))
     return Register(
@@ -51,39 +66,57 @@ def read_register(connection: Connection) -> Register:
             Household(
                 id=r.id,
                 community=r.community,
-                label=r.label,
-                place=r.place,
+                label=opened(schema.household, r, "label", r.id),
+                place=opened(schema.household, r, "place"),
                 volunteers=tuple(volunteers.get(r.id, ())),
                 policies=tuple(policies.get(r.id, ())),
             )
             for r in _rows(connection, schema.household)
         ),
-        people=_by_id(Person(r.id, r.community, r.name, r.phone) for r in _rows(connection, schema.person)),
+        people=_by_id(
+            Person(r.id, r.community, opened(schema.person, r, "name", r.id), opened(schema.person, r, "phone"))
+            for r in _rows(connection, schema.person)
+        ),
         devices=_by_id(
             Device(r.id, r.community, DeviceRole(r.role), r.household, r.person, r.volume, r.report_interval_s)
             for r in _rows(connection, schema.device)
         ),
         groups=_by_id(
-            Group(r.id, r.community, r.kind, r.name, tuple(members.get(r.id, ())), tuple(hooks.get(r.id, ())))
+            Group(
+                id=r.id,
+                community=r.community,
+                kind=r.kind,
+                name=opened(schema.group, r, "name", r.id),
+                members=tuple(members.get(r.id, ())),
+                hooks=tuple(hooks.get(r.id, ())),
+            )
             for r in _rows(connection, schema.group)
         ),
-        hooks=_by_id(Hook(r.id, r.community, r.url, r.secret_file) for r in _rows(connection, schema.hook)),
+        hooks=_by_id(
+            Hook(r.id, r.community, opened(schema.hook, r, "url"), r.secret_file)
+            for r in _rows(connection, schema.hook)
+        ),
         policies={r.id: read_policy(r.body) for r in _rows(connection, schema.policy)},
     )
 
 
-def write_register(connection: Connection, register: Register) -> None:
+def sealed_place(table: Table, column: str, row: str) -> str:
+    """What a sealed value of the register is bound to."""
+    return f"{table.name}.{column} {row}"
+
+
+def write_register(connection: Connection, register: Register, seal: Seal) -> None:
     """Put this register in the place of the one before, in the transaction that is open."""
     for table in reversed(schema.REGISTER_TABLES):
         connection.execute(table.delete())
-    _insert(connection, _rows_of(register))
+    _insert(connection, _rows_of(register, seal))
 
 
-def change_register(connection: Connection, before: Register, after: Register) -> None:
+def change_register(connection: Connection, before: Register, after: Register, seal: Seal) -> None:
     """The same, by what differs from the register that is there."""
     changes = compare_registers(before, after)
     if sum(len(changes[kind].removed) for kind in changes if kind not in ("devices", "groups")) > MAX_GONE:
-        write_register(connection, after)
+        write_register(connection, after, seal)
         return
     for kind, tables in _LISTS.items():
         for table in tables:
@@ -91,7 +124,8 @@ def change_register(connection: Connection, before: Register, after: Register) -
             _execute(connection, table.delete().where(owner == bindparam("key")), changes[kind].changed)
             _execute(connection, table.delete().where(owner == bindparam("key")), changes[kind].removed)
     told = {kind: {*change.added, *change.changed} for kind, change in changes.items()}
-    rows = _rows_of(Register(**{kind: {id_: getattr(after, kind)[id_] for id_ in ids} for kind, ids in told.items()}))
+    part = Register(**{kind: {id_: getattr(after, kind)[id_] for id_ in ids} for kind, ids in told.items()})
+    rows = _rows_of(part, seal)
     for kind, table in _TABLES.items():
         changed = set(changes[kind].changed)
         names = [column.name for column in table.columns if column.name != "id"]
@@ -120,7 +154,16 @@ def _insert(connection: Connection, rows: Mapping[Table, list[dict[str, Any]]]) 
             connection.execute(table.insert(), rows[table])
 
 
-def _rows_of(register: Register) -> dict[Table, list[dict[str, Any]]]:
+def _rows_of(register: Register, seal: Seal) -> dict[Table, list[dict[str, Any]]]:
+    rows = _plain_rows_of(register)
+    for table, columns in SEALED.items():
+        for row in rows[table]:
+            for column in columns:
+                row[column] = seal.close_text(sealed_place(table, column, row["id"]), row[column])
+    return rows
+
+
+def _plain_rows_of(register: Register) -> dict[Table, list[dict[str, Any]]]:
     homes, groups = register.households.values(), register.groups.values()
     return {
         schema.community: [{"id": c.id, "name": c.name, "language": c.language} for c in register.communities.values()],

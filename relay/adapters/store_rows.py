@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+from relay.adapters.sealing import Seal, UnsealError
 from relay.core.alarm import Alarm, NoteType
 from relay.core.policy import Policy
 from relay.core.renewal import Renewal, RenewalRow
@@ -169,19 +170,19 @@ def alarm_values(alarm: Alarm, texts: AlarmTexts) -> Row:
     )
 
 
-def twin_values(row: TwinRow) -> Row:
-    """To the table ``twin``."""
-    return (row.device, row.rev, ",".join(row.stored), row.content)
+def twin_values(row: TwinRow, seal: Seal) -> Row:
+    """To the table ``twin``: the content has names and places in it."""
+    return (row.device, row.rev, ",".join(row.stored), seal.close(f"twin.content {row.device}", row.content))
 
 
-def notice_values(row: NoticeRow) -> Row:
-    """To the table ``notice``."""
+def notice_values(row: NoticeRow, seal: Seal) -> Row:
+    """To the table ``notice``: the body has names and places in it."""
     return (
         row.id,
         row.community,
         row.alarm,
         row.hook,
-        to_json(dict(row.body), inf_nan_mode="null").decode(),
+        seal.close_text(f"notice.body {row.id}", to_json(dict(row.body), inf_nan_mode="null").decode()),
         to_ms(row.created_at),
         row.state,
         row.attempts,
@@ -190,9 +191,15 @@ def notice_values(row: NoticeRow) -> Row:
     )
 
 
-def rejected_values(row: RejectedRow) -> Row:
-    """To the table ``rejected``: what a stranger sent must fit whatever it holds."""
-    return (to_ms(row.at), _plain(row.topic), row.payload[:MAX_REJECTED_BYTES], row.reason, _plain(row.detail))
+def rejected_values(row: RejectedRow, seal: Seal) -> Row:
+    """To the table ``rejected``: what a stranger sent may tell of anybody, and must fit whatever it holds."""
+    return (
+        to_ms(row.at),
+        seal.close_text("rejected.topic", _plain(row.topic)),
+        seal.close("rejected.payload", row.payload[:MAX_REJECTED_BYTES]),
+        row.reason,
+        seal.close_text("rejected.detail", _plain(row.detail)),
+    )
 
 
 def _plain(text: str) -> str:
@@ -234,9 +241,13 @@ def read_journal(row: Any) -> JournalLine:
     )
 
 
-def read_twin(row: Any) -> TwinRow:
-    """From the table ``twin``."""
-    return TwinRow(row.device, row.rev, tuple(row.stored.split(",")) if row.stored else (), bytes(row.content))
+def read_twin(row: Any, seal: Seal) -> TwinRow:
+    """From the table ``twin``. A content that cannot be opened is none: the device is then told anew."""
+    try:
+        content = seal.open(f"twin.content {row.device}", bytes(row.content))
+    except UnsealError:
+        content = b""
+    return TwinRow(row.device, row.rev, tuple(row.stored.split(",")) if row.stored else (), content)
 
 
 def renewal_values(row: RenewalRow) -> Row:
@@ -252,14 +263,15 @@ def read_renewal(row: Any) -> RenewalRow:
     )
 
 
-def read_notice(row: Any) -> NoticeRow:
-    """From the table ``notice``."""
+def read_notice(row: Any, seal: Seal) -> NoticeRow:
+    """From the table ``notice``. Of a body that cannot be opened the ids are left, which tell whom to ask."""
+    ids = json.dumps({"alarm": row.alarm, "community": row.community})
     return NoticeRow(
         id=row.id,
         community=row.community,
         alarm=row.alarm,
         hook=row.hook,
-        body=json.loads(row.body),
+        body=json.loads(seal.open_text_or(ids, f"notice.body {row.id}", row.body)),
         created_at=row.created_at,
         state=row.state,
         attempts=row.attempts,
@@ -268,6 +280,11 @@ def read_notice(row: Any) -> NoticeRow:
     )
 
 
-def read_rejected(row: Any) -> RejectedRow:
-    """From the table ``rejected``."""
-    return RejectedRow(row.at, row.topic, bytes(row.payload), row.reason, row.detail)
+def read_rejected(row: Any, seal: Seal) -> RejectedRow:
+    """From the table ``rejected``; what cannot be opened is empty."""
+    try:
+        payload = seal.open("rejected.payload", bytes(row.payload))
+    except UnsealError:
+        payload = b""
+    topic, detail = (seal.open_text_or("", f"rejected.{name}", getattr(row, name)) for name in ("topic", "detail"))
+    return RejectedRow(row.at, topic, payload, row.reason, detail)

@@ -11,12 +11,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from doorbell.errors import SetupError
+from relay.adapters.sealing import Seal
 from relay.adapters.store_checkpoint import LIMIT_PAGES, Checkpoints
 from relay.adapters.store_hot import HotStatements
 from relay.ports import Batch, StoreError
@@ -48,10 +50,13 @@ _RETRYABLE = frozenset(
 )
 
 
+_log = structlog.get_logger("relay")
+
+
 class SqliteDatabase:
     """A ``relay.adapters.store_database.Database`` in a file: the relay's own, with nothing to install."""
 
-    def __init__(self, path: Path, busy_s: float) -> None:
+    def __init__(self, path: Path, busy_s: float, seal: Seal) -> None:
         self._file = path.absolute()
         self._lock = OwnerLock(self._file)
         self._asking: Connection | None = None
@@ -65,7 +70,7 @@ class SqliteDatabase:
         event.listen(self.engine, "connect", self._prepare_connection)
         event.listen(self.engine, "begin", _begin)
         self.reader = self.engine.execution_options(**{_FOR_READING: True})
-        self._hot = HotStatements(self.engine.dialect)
+        self._hot = HotStatements(self.engine.dialect, seal)
 
     def is_made(self) -> bool:
         """Whether there is a file."""
@@ -136,6 +141,19 @@ class SqliteDatabase:
             driver: Any = connection.connection.driver_connection
             driver.execute("VACUUM INTO ?", (str(part),))
 
+    def forget_traces(self) -> None:
+        """Everything is written anew without its free pages, and the write-ahead log is emptied."""
+        try:
+            with self.engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                driver.execute("VACUUM")
+                (busy, _, _) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            _log.warning("store.traces_left", reason=str(error))
+            return
+        if busy:
+            _log.warning("store.traces_left", reason="somebody reads")
+
     def close(self) -> None:
         """Close every connection and let go of the lock."""
         if self._checkpoints is not None:
@@ -157,6 +175,7 @@ class SqliteDatabase:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")  # in WAL mode NORMAL may lose the newest commits with the power
             cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute("PRAGMA secure_delete=ON")  # what was deleted is overwritten, not only let go
             cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             pages = CHECKPOINT_PAGES if self._checkpoints is None else LIMIT_PAGES
             cursor.execute(f"PRAGMA wal_autocheckpoint={pages}")

@@ -14,7 +14,9 @@ from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from relay.adapters import store_schema as schema
+from relay.adapters.sealing import Seal
 from relay.adapters.store_rows import read_alarm
+from relay.adapters.store_sealed import unopened
 from relay.core.alarm import Alarm
 from relay.verdict import Fault, Finding, Verdict
 
@@ -38,7 +40,7 @@ _UNTOLD = text(
 )
 
 
-def verify(reader: Engine, progress: Callable[[int], None] = lambda _: None) -> Verdict:
+def verify(reader: Engine, seal: Seal, progress: Callable[[int], None] = lambda _: None) -> Verdict:
     """Look through a database; ``progress`` is told how many alarms were compared. Raises what the driver raises."""
     verdict = Verdict()
     with reader.connect() as connection:  # not to be committed: SQLite refuses even that where it has found damage
@@ -62,6 +64,7 @@ def verify(reader: Engine, progress: Callable[[int], None] = lambda _: None) -> 
     with reader.begin() as connection:
         for (alarm,) in connection.execute(_UNTOLD, {"most": SHOWN}):
             verdict.findings.append(Finding(Fault.NO_ALARM, alarm))
+        verdict.findings += unopened(connection, seal)
     return verdict
 
 

@@ -74,9 +74,10 @@ def show(
         _, register = store.load_register()
         alarm = setting.find_alarm(store, alarm_id)
         lines = list(store.journal(alarm=alarm.id))
+        note = store.note_of(alarm.id)
         _write_seen(setting, store, alarm)
     if as_json:
-        _print_json({**alarm_json(alarm, register), "timeline": [line_json(line) for line in lines]})
+        _print_json({**alarm_json(alarm, register), "note": note, "timeline": [line_json(line) for line in lines]})
         return
     shower = Shower(setting, register)
     facts = (
@@ -89,7 +90,7 @@ def show(
         (say.COL_WHO, shower.helpers(alarm)),
         (say.COL_NEXT, local_time(alarm.deadline) if alarm.deadline is not None else ""),
         (say.COL_PRESSES, str(alarm.presses)),
-        (say.COL_NOTE, alarm.note),
+        (say.COL_NOTE, note),
     )
     for word, value in facts:
         if value:

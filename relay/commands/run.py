@@ -19,6 +19,7 @@ from doorbell.service import ExitCode, ServiceNotifier, on_stop_signals
 from doorbell.wire import Channel, Topics
 from relay.adapters.clock import SystemClock
 from relay.adapters.notify import WebhookNotifier
+from relay.adapters.sealing import Seal
 from relay.adapters.store import SqlStore
 from relay.auditor import Auditor
 from relay.commands.renewals import signing_if_here
@@ -70,9 +71,10 @@ def run_relay(settings: RelaySettings) -> ExitCode:
     with ExitStack() as started:
         try:
             shared = isinstance(settings.place(), PostgresPlace)
-            store = SqlStore.open(settings.place(), exclusive=True, name=settings.name if shared else None)
+            place, seal = settings.place(), Seal(settings.privacy.key_file)
+            store = SqlStore.open(place, exclusive=True, name=settings.name if shared else None, seal=seal)
             started.callback(store.close)
-            evidence = SqlStore.open(settings.place())  # connections of its own: what others must not share
+            evidence = SqlStore.open(place, seal=seal)  # connections of its own: what others must not share
             started.callback(evidence.close)
             inbox, held = Inbox(), Held(everything=not shared)
             notifier = WebhookNotifier(inbox.put)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from doorbell.errors import SetupError
+from relay.adapters.sealing import Seal
 from relay.adapters.store import SqlStore
 from relay.core.alarm import Alarm
 from relay.database import Place
@@ -87,6 +88,11 @@ class Setting:
             return place.with_suffix("")
         return self.config.absolute().with_name(place.name.replace("/", "_"))
 
+    @property
+    def seal(self) -> Seal:
+        """The privacy key, not read yet."""
+        return Seal(self.settings.privacy.key_file)
+
     @contextmanager
     def store(self, *, make: bool = False) -> Iterator[SqlStore]:
         """The database, beside the relay that may be running. ``make``: make it if it is missing, else refuse."""
@@ -94,7 +100,7 @@ class Setting:
             make_folder(self.database)
         elif not SqlStore.is_made(self.database):
             raise self.refuse(say.NO_DATABASE, path=self.database, config=self.config)
-        store = SqlStore.open(self.database)
+        store = SqlStore.open(self.database, seal=self.seal)
         try:
             yield store
         finally:

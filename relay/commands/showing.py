@@ -165,7 +165,6 @@ def alarm_json(alarm: Alarm, register: Register) -> dict[str, Any]:
             for helper in alarm.helpers
         ],
         "outcome": alarm.outcome.value if alarm.outcome is not None else None,
-        "note": alarm.note,
     }
 
 

@@ -102,7 +102,7 @@ def restore(
 
     base = setting.beside_the_database
     kept = base.with_name(f"{base.name}-before-restore-{_stamp()}.sqlite3")
-    done = put_back(setting.database, file, kept, refuse)
+    done = put_back(setting.database, file, kept, refuse, setting.seal)
     _tell_restored(setting, file)
     setting.out.print(
         setting.say(say.RESTORED, path=file, alarms=done.verdict.alarms, open=done.verdict.open_alarms), soft_wrap=True
@@ -176,7 +176,7 @@ def _tell_restored(setting: Setting, file: Path) -> None:
         noted = read_head(head_path(setting))
     except (OSError, ValueError):
         noted = None
-    with closing(SqlStore.open(setting.database)) as store:
+    with closing(SqlStore.open(setting.database, seal=setting.seal)) as store:
         write_line(setting, store, AuditWord.STORE_RESTORED, {"file": file.name, "head_before": str(noted or "")})
         note(setting, store, whatever_was=True)
 

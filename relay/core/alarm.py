@@ -113,7 +113,6 @@ class Alarm:
     ok_closes: bool = True
     """False for a look-in: the elder has said that it was a mistake, and somebody is to look in all the same."""
     outcome: Outcome | None = None
-    note: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -276,7 +275,6 @@ class ClosedBy:
 
     outcome: Outcome
     by: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def advance_alarm(alarm: Alarm, event: AlarmEvent, around: Surroundings, now: da
         case DeadlineLost():
             return _deadline_lost(alarm, around, now)
         case ClosedBy():
-            return _close(alarm, event.outcome, now, note=event.note, by=event.by)
+            return _close(alarm, event.outcome, now, by=event.by)
         case ClockStepped():
             return _clock_stepped(alarm, event)
         case _:
@@ -269,7 +269,7 @@ def _arrive(alarm: Alarm, now: datetime, *, by: str) -> Advance:
     return Advance(arrived, APPLIED, (journal_note(NoteType.ARRIVED, person=holder.person, by=by, after_ms=after_ms),))
 
 
-def _close(alarm: Alarm, outcome: Outcome, now: datetime, *, by: str, note: str = "") -> Advance:
+def _close(alarm: Alarm, outcome: Outcome, now: datetime, *, by: str) -> Advance:
     closed = replace(
         alarm,
         stage=AlarmStage.CLOSED,
@@ -279,7 +279,6 @@ def _close(alarm: Alarm, outcome: Outcome, now: datetime, *, by: str, note: str 
         step_ends=None,
         sounding=(),
         outcome=outcome,
-        note=note,
     )
     return Advance(closed, APPLIED, (journal_note(NoteType.CLOSED, outcome=outcome.value, by=by),))
 

@@ -83,6 +83,7 @@ FAULTS: Mapping[Fault, Text] = {
     Fault.UNREADABLE: Text("内容无法读懂", "what is written there cannot be read"),
     Fault.DIFFERENT: Text("警报与日志不一致", "the alarm is not as the journal tells it"),
     Fault.COLUMNS: Text("检索用的列与警报内容不符", "what it is searched by is not what it says"),
+    Fault.UNSEALABLE: Text("用隐私密钥打不开，内容被改动过", "cannot be opened with the privacy key: it was changed"),
     Fault.NO_DEADLINE: Text("警报未结束，却没有下一期限", "open, but without a deadline: nothing will wake it"),
 }
 

@@ -62,9 +62,7 @@ def accepted(alarm: Alarm) -> Alarm:
 
 def closed(alarm: Alarm) -> Alarm:
     """The alarm once it is over."""
-    return replace(
-        alarm, stage=AlarmStage.CLOSED, deadline=None, due=None, outcome=Outcome.HELPED, note="水管漏水，已修好"
-    )
+    return replace(alarm, stage=AlarmStage.CLOSED, deadline=None, due=None, outcome=Outcome.HELPED)
 
 
 def event_of(number: int, *, alarm: str | None = None, verdict: str = "applied", at: datetime = T0) -> EventRow:

@@ -48,6 +48,7 @@ class ReadableStore(Store, Protocol):
     def replace_register(self, register: Register) -> int: ...
     def add_command(self, alarm: str, outcome: Outcome, note: str, by: str) -> int: ...
     def command_result(self, command: int) -> str | None: ...
+    def note_of(self, alarm: str) -> str: ...
     def alarms(self, open_only: bool = True, limit: int = 100) -> list[Alarm]: ...
     def journal(
         self,
@@ -218,11 +219,13 @@ class StoreContract:
         assert reopen().poll() == (
             0,
             [
-                Command(first, uid(1), Outcome.HOSPITAL, "120 来了", "office"),
-                Command(second, uid(2), Outcome.FALSE_ALARM, "", "office"),
+                Command(first, uid(1), Outcome.HOSPITAL, "office"),
+                Command(second, uid(2), Outcome.FALSE_ALARM, "office"),
             ],
         )
+        assert store.note_of(uid(1)) == ""
         store.commit(Batch(commands_done={first: "applied"}))
+        assert (store.note_of(uid(1)), store.note_of(uid(2))) == ("120 来了", "")
         assert [command.id for command in reopen().poll()[1]] == [second]
         assert (store.command_result(first), store.command_result(second)) == ("applied", None)
 

@@ -233,7 +233,7 @@ def test_the_office_takes_a_notice_and_refuses_rubbish() -> None:
 def test_the_journal_is_followed_as_it_is_committed(tmp_path: Path) -> None:
     store = SqlStore.open(tmp_path / "relay.db")
     chronicle = Chronicle()
-    follower = JournalFollower(tmp_path / "relay.db", chronicle.add)
+    follower = JournalFollower(tmp_path / "relay.db", store.seal.file, chronicle.add)
 
     def commit(kind: str) -> None:
         store.commit(Batch(journal=[JournalRow(at, "xihushan", kind, alarm=ALARM, data={"step": 1})]))

@@ -57,7 +57,6 @@ alarms = st.builds(
     recent_presses=st.lists(times, max_size=3).map(tuple),
     press_seqs=st.lists(st.tuples(texts, st.none() | st.integers(0, 2**53 - 1)), max_size=3).map(tuple),
     outcome=st.none() | st.sampled_from(Outcome),
-    note=texts,
 )
 
 

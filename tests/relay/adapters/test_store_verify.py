@@ -50,7 +50,10 @@ def test_more_alarms_than_a_page_are_all_compared(place: Place, monkeypatch: pyt
             (Fault.COLUMNS, uid(1), "community household"),
         ),
         ("UPDATE alarm SET state = '{}' WHERE id = :one", (Fault.UNREADABLE, uid(1), "alarm")),
-        ("UPDATE alarm SET state = replace(state, '水管', '屋顶') WHERE id = :two", (Fault.DIFFERENT, uid(2), "note")),
+        (
+            "UPDATE alarm SET state = replace(state, 'helped', 'hospital') WHERE id = :two",
+            (Fault.DIFFERENT, uid(2), "outcome"),
+        ),
         ("DELETE FROM alarm WHERE id = :two", (Fault.NO_ALARM, uid(2), "")),
         (
             (

@@ -154,7 +154,7 @@ EVENTS: dict[str, Callable[[Story], AlarmEvent]] = {
     "deadline": lambda s: DeadlinePassed(),
     "auditor, in time": lambda s: DeadlineLost(),
     "auditor, none left": lambda s: DeadlineLost(),
-    "office closes": lambda s: ClosedBy(Outcome.HOSPITAL, "office", "120"),
+    "office closes": lambda s: ClosedBy(Outcome.HOSPITAL, "office"),
     "clock steps": lambda s: ClockStepped(3_600_000),
 }
 

@@ -225,9 +225,10 @@ def test_an_alarm_that_a_release_without_look_ins_has_kept_is_closed_by_the_gree
     assert story.at(20).ok(11).alarm.outcome is Outcome.FALSE_ALARM
 
 
-def test_an_office_that_closes_an_alarm_without_a_note_leaves_none() -> None:
+def test_the_journal_of_a_closing_has_no_free_text_in_which_a_name_could_be() -> None:
     story = Story().at(20).happens(ClosedBy(Outcome.CANCELLED, "office"))
-    assert (story.alarm.outcome, story.alarm.note) == (Outcome.CANCELLED, "")
+    assert story.alarm.outcome is Outcome.CANCELLED
+    assert [dict(note.data) for note in story.last.notes] == [{"outcome": "cancelled", "by": "office"}]
 
 
 def test_without_a_count_the_times_decide_and_in_doubt_the_alarm_goes_on() -> None:
