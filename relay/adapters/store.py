@@ -288,8 +288,10 @@ class SqlStore:
         until: datetime | None = None,
         after_seq: int = 0,
         limit: int | None = None,
+        types: Collection[str] = (),
     ) -> Iterator[JournalLine]:
         """Lines of the journal, oldest first. ``since`` is included, ``until`` is not; ``limit`` is of the oldest.
+        ``types``: of these only.
 
         Lines that are written while the caller reads are seen, so a follower asks again ``after_seq`` its last.
         """
@@ -299,6 +301,8 @@ class SqlStore:
             query = query.where(table.c.alarm == alarm)
         if community is not None:
             query = query.where(table.c.community == community)
+        if types:
+            query = query.where(table.c.type.in_(types))
         if since is not None:
             query = query.where(table.c.at >= since)
         if until is not None:

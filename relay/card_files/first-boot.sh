@@ -71,7 +71,10 @@ harden() {
   else
     echo "there is no nft here: no firewall" >&2
   fi
-  [ -e "$from/upgrades" ] || systemctl mask --quiet --now apt-daily.timer apt-daily-upgrade.timer || true
+  if [ ! -e "$from/upgrades" ]; then
+    systemctl stop apt-daily.timer apt-daily-upgrade.timer || true
+    systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer
+  fi
   if [ -e "$from/ssh" ]; then
     systemctl enable --quiet --now ssh.service
   else
@@ -80,7 +83,7 @@ harden() {
 }
 
 prove() { # The daemon runs, and tells the relay by its self-test; that it is not content yet is no reason to begin anew.
-  systemctl restart doorbell-device.service
+  systemctl start doorbell-device.service
   tries=0
   until systemctl start doorbell-device-selftest.service; do
     tries=$((tries + 1))

@@ -16,6 +16,7 @@ from relay.commands.broker import FolderOption
 from relay.commands.provision_desk import Desk, open_desk
 from relay.commands.provision_guide import guide
 from relay.commands.provision_paper import labels
+from relay.commands.provision_status import lock_out, status
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter
 from relay.core.register import DeviceRole
 from relay.issued import Why
@@ -30,6 +31,12 @@ app = typer.Typer(help=say.PROVISION.en, invoke_without_command=True)
 app.command(
     "labels", help=say_labels.LABELS.en, epilog="doorbell-relay provision labels panel-liu --to labels.pdf --paper a4"
 )(labels)
+app.command("status", help=say.STATUS.en, epilog=f"{say.STATUS_EXITS.en}\n\ndoorbell-relay provision status --watch")(
+    status
+)
+app.command("lock-out", help=say.LOCK_OUT.en, epilog="doorbell-relay provision lock-out bell-peng --why stolen")(
+    lock_out
+)
 
 ToOption = Annotated[Path | None, typer.Option("--to", help=say.TO.en, metavar="PLACE")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help=say.DRY_RUN.en)]

@@ -69,6 +69,8 @@ class Desk:
                 why = replacing if self.authority.register().standing(name, now) is not None else None
                 made = self.authority.issue(Purpose.DEVICE, name, replacing=why)
                 instance = f"{name}-{made.line.number}"
+                detail = {"for": Purpose.DEVICE.value, "name": name} | ({"replacing": why.value} if why else {})
+                write_if_made(self.setting, AuditWord.IDENTITY_ISSUED, detail, device=name)
                 write_card(place, card_files(one, made.files(), instance, self.common), self.common.packages)
                 left.remove(name)
                 detail = {"for": Purpose.DEVICE.value, "name": name, **({"replacing": why.value} if why else {})}

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from relay.audit import AuditWord
+from relay.commands.auditing import counts, write_line
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter
 from relay.core.register import Device, Register
 from relay.labels import PER_SHEET, Paper, label_of, make_labels
@@ -33,6 +35,7 @@ def labels(
     with setting.telling():
         with setting.store() as store:
             _, register = store.load_register()
+            write_line(setting, store, AuditWord.HOUSEHOLDS_LISTED, counts(register))
         base_url = setting.settings.web.base_url
         made = [label_of(register, one, base_url, names=names) for one in chosen(register, devices or [])]
         write_pdf(to, make_labels(made, paper, setting.language, first))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from doorbell.wire import Coverage
+from relay.installation import InstallStage
 from relay.provisioning_settings import Hardware
 from relay.texts.language import Text
 
@@ -59,6 +61,22 @@ TABLE = Text(
     "The table; its first row names the columns: role household label place person name phone community device "
     "hardware wifi wifi_password.",
 )
+
+STATUS = Text(
+    "新设备到了哪一步：卡已写好、已登记上线、自检通过、已装好（真的按过，门铃真的响过）。",
+    "How far new devices are: card made, registered, tested, installed (really pressed, and a bell really rang).",
+)
+STATUS_EXITS = Text(
+    "退出码：0 所列设备都已装好；1 还有没装好的。",
+    "Exit codes: 0 all that are listed are installed; 1 some are not.",
+)
+LOCK_OUT = Text(
+    "设备丢失或被盗：吊销它的身份，立即断开，并说明住户还有没有人听得见。",
+    "A device is lost or stolen: take its identity back, end its connection, and tell who would still be heard.",
+)
+WATCH = Text("一直看着，Ctrl-C 结束。", "Go on watching, until Ctrl-C.")
+DEVICES = Text("设备编号；不写则是全部设备。", "Ids of devices; without any, all of the register.")
+WHY_OUT = Text("为什么。", "Why.")
 
 # Mistakes in what was asked for
 NO_ROLE = Text("用途 {found} 不能用；写 panel（面板）或 bell（门铃）", "no role: {found!r}; write panel or bell")
@@ -173,6 +191,40 @@ TELL_BROKER = Text(
 ROLE_PANEL = Text("面板", "panel")
 ROLE_BELL = Text("门铃", "bell")
 CARD_OF = Text("卡", "card")
+
+COL_DEVICE = Text("设备", "device")
+COL_WHOSE = Text("住户 / 志愿者", "household / volunteer")
+COL_STAGE = Text("到了哪一步", "how far")
+COL_SINCE = Text("时间", "since")
+COL_NEXT = Text("下一步", "next")
+STAGES: dict[InstallStage, Text] = {
+    InstallStage.MADE: Text("卡已写好", "made"),
+    InstallStage.REGISTERED: Text("已上线", "registered"),
+    InstallStage.TESTED: Text("自检通过", "tested"),
+    InstallStage.INSTALLED: Text("已装好", "installed"),
+}
+NO_CARD = Text("还没有卡", "no card")
+NEXT_CARD = Text("doorbell-relay provision replace {device}", "doorbell-relay provision replace {device}")
+NEXT_POWER = Text("插卡、通电、连网", "put the card in, power, network")
+NEXT_TEST = Text(
+    "等自检；没有通过的看 doorbell-device doctor", "wait for its self-test; if it fails, doorbell-device doctor"
+)
+NEXT_FAILED = Text(
+    "修：{found}；doorbell-device doctor 说明怎样修", "repair: {found}; doorbell-device doctor tells how"
+)
+NEXT_PRESS_PANEL = Text("按一次求助按钮，让志愿者的门铃响", "press for help once, and let a volunteer's bell ring")
+NEXT_PRESS_BELL = Text("在住户家按一次求助按钮，让它响", "press for help at a household of its own, and let it ring")
+HEARD_WITH = Text("与 {other} 一起试响过", "heard with {other}")
+STILL_HEARD = Text(
+    "{home}：{coverage}，还能响的门铃：{bells}", "{home}: {coverage}; bells that can still ring: {bells}"
+)
+NO_PANEL_LEFT = Text("{home}：没有面板了，按不了求助", "{home}: no panel is left, nobody can press for help there")
+NOBODY = Text("没有", "none")
+COVERAGES: dict[Coverage, Text] = {
+    Coverage.COVERED: Text("有人听见", "covered"),
+    Coverage.THIN: Text("只有一处", "thin"),
+    Coverage.UNCOVERED: Text("没人听见", "uncovered"),
+}
 
 # Questions
 PICK = Text("选一个（0 = 上一步，q = 不做了）", "Pick one (0 = back, q = leave)")

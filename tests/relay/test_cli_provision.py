@@ -7,12 +7,14 @@ import io
 import json
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from doorbell.service import ExitCode
 from relay.card_places import PI_OS
+from relay.ports import Batch, JournalRow
 from tests.relay.identities import PASSPHRASE, cheap
 from tests.relay.office import Office
 
@@ -178,3 +180,62 @@ def test_a_new_household_and_a_new_volunteer_are_typed_once(workshop: Office, mo
     code, out, err = workshop.run("provision", "--to", "card")
     assert (code, "bell-deng" in out, "12345678" in out) == (0, True, False), out + err
     assert "12345678" in (workshop.folder / "card" / "network-config").read_text("utf-8")
+
+
+def say_in_journal(office: Office, *rows: JournalRow) -> None:
+    store = office.store()
+    try:
+        store.commit(Batch(journal=list(rows)))
+    finally:
+        store.close()
+
+
+def test_how_far_a_device_is_and_what_is_next(workshop: Office) -> None:
+    words = ("provision", "status", "button-liu", "bell-peng", "--language", "en")
+    code, out, _ = workshop.run(*words)
+    assert (code, out.count("no card"), "provision replace button-liu" in out) == (1, 2, True)
+    for name in ("button-liu", "bell-peng"):
+        assert workshop.run("provision", "replace", name, "--to", name)[0] == 0
+    code, out, _ = workshop.run(*words)
+    assert (code, out.count("made"), "power" in out) == (1, 2, True)
+    now = datetime.now(UTC)
+    failed = {"of": "selftest", "proven": ["relay.receipted"], "not_proven": ["sound.failed"]}
+    say_in_journal(
+        workshop,
+        JournalRow(now, "xihushan", "device_online", "liu", device="button-liu"),
+        JournalRow(now, "xihushan", "test", device="bell-peng", data={"detail": failed}),
+    )
+    code, out, _ = workshop.run(*words)
+    assert (code, out.count("registered"), "repair: sound.failed" in out) == (1, 2, True)
+    passed = {"detail": failed | {"not_proven": []}}
+    say_in_journal(
+        workshop,
+        *(JournalRow(now, "xihushan", "test", device=name, data=passed) for name in ("button-liu", "bell-peng")),
+        JournalRow(now, "xihushan", "raised", "liu", "alarm", "button-liu"),
+        JournalRow(now, "xihushan", "sounding", "liu", "alarm", data={"bells": ["bell-peng"]}),
+    )
+    code, out, _ = workshop.run(*words)
+    assert (code, out.count("installed"), "柳奶奶" in out, "彭小平" in out) == (0, 2, True, True)
+    code, out, _ = workshop.run("provision", "status", "bell-peng", "--json")
+    (told,) = json.loads(out)
+    assert (told["stage"], told["heard_with"], told["has_card"]) == ("installed", "button-liu", True)
+    assert workshop.run("provision", "status")[0] == 1  # all of the register: the others have no card yet
+
+
+def test_a_stolen_bell_is_locked_out_and_who_is_still_heard_is_told(workshop: Office) -> None:
+    assert workshop.run("provision", "replace", "bell-peng", "--to", "card")[0] == 0
+    now = datetime.now(UTC)
+    say_in_journal(workshop, JournalRow(now, "xihushan", "device_offline", device="bell-xu"))
+    words = ("provision", "lock-out", "bell-peng", "--why", "stolen", "--language", "en")
+    code, out, _ = workshop.run(*words)
+    assert (code, identities(workshop)) == (0, [("bell-peng", False)])
+    told = {line.split("  ")[0].split(":")[0]: line for line in out.splitlines() if "bells that can" in line}
+    assert "thin; bells that can still ring: bell-zhang" in told["柳奶奶 西湖山小区 3栋502"]
+    assert "uncovered; bells that can still ring: none" in told["孙爷爷 西湖山小区 2栋604"]
+    assert workshop.run(*words)[0] == ExitCode.SETUP  # there is nothing left to take back
+
+
+def test_a_lost_panel_leaves_a_household_that_cannot_press(workshop: Office) -> None:
+    assert workshop.run("provision", "replace", "button-liu", "--to", "card")[0] == 0
+    code, out, _ = workshop.run("provision", "lock-out", "button-liu", "--why", "lost", "--language", "en")
+    assert (code, "柳奶奶 西湖山小区 3栋502: no panel is left" in out) == (0, True)
