@@ -25,15 +25,20 @@ begin() {
 
 keep() { # keep NAME TARGET MODE: the card's file, whole or not at all, in the place of one that is there
   [ -s "$from/$1" ] || return 0
+  if cmp -s "$from/$1" "$2"; then return 0; fi
   install -m "$3" "$from/$1" "$2.part"
   sync "$2.part"
   mv "$2.part" "$2"
   sync "$(dirname "$2")"
 }
 
-wipe() { # wipe FILE: overwrite it, and delete it
-  [ -f "$1" ] || return 0
-  shred --iterations=1 --zero --remove=unlink "$1"
+wipe() { # wipe FILE: overwrite it, and delete it. Under another name: half overwritten it must not pass for itself.
+  if [ -f "$1" ]; then
+    mv "$1" "$1.old"
+    sync "$(dirname "$1")"
+  fi
+  [ -f "$1.old" ] || return 0
+  shred --iterations=1 --zero --remove=unlink "$1.old"
   sync "$(dirname "$1")"
 }
 

@@ -68,19 +68,23 @@ class DebianRoot:
         return self.path / path.lstrip("/")
 
     @contextmanager
-    def booted(self, *options: str) -> Iterator[BootedDebian]:
-        """Its systemd as process 1, until the end of the block. ``options`` go to systemd-nspawn."""
+    def booted(self, *options: str, network: bool = False, up_s: float = _BOOT_S) -> Iterator[BootedDebian]:
+        """Its systemd as process 1, until the end of the block. ``options`` go to systemd-nspawn. ``network``: it has
+        this machine's loopback, and may change nothing of it. ``up_s``: how long booting may take; 0: not waited for.
+        """
         log = self.path.with_suffix(".boot.log")
+        alone = () if network else ("--private-network",)
         with log.open("wb") as sink:
             spawned = subprocess.Popen(
-                [*self._nspawn(), "--boot", "--console=pipe", "--private-network", "--resolv-conf=off", *options],
+                [*self._nspawn(), "--boot", "--console=pipe", "--resolv-conf=off", *alone, *options],
                 stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
             )  # fmt: skip
         init = 0
         try:
             init = until(lambda: _init_of(spawned), f"systemd starts: {log}")
             machine = BootedDebian(init)
-            until(machine.is_up, f"systemd has booted: {log}", within_s=_BOOT_S)
+            if up_s:
+                until(machine.is_up, f"systemd has booted: {log}", within_s=up_s)
             yield machine
         finally:
             _power_off(spawned, init)
@@ -104,6 +108,10 @@ class BootedDebian:
     def ask(self, *command: str) -> str:
         """The same, but whatever it ends with."""
         return subprocess.run([*self._inside(), *command], capture_output=True, text=True, check=False).stdout.strip()
+
+    def cut(self) -> None:
+        """Pull the plug: nobody inside is asked."""
+        os.kill(self._init, signal.SIGKILL)
 
     def is_up(self) -> bool:
         """Whether booting is over, well or not."""
