@@ -201,8 +201,11 @@ class MemoryStore:
         until: datetime | None = None,
         after_seq: int = 0,
         limit: int | None = None,
+        types: Collection[str] = (),
     ) -> Iterator[JournalLine]:
-        """Lines of the journal, oldest first. ``since`` is included, ``until`` is not; ``limit`` is of the oldest."""
+        """Lines of the journal, oldest first. ``since`` is included, ``until`` is not; ``limit`` is of the oldest.
+        ``types``: of these only.
+        """
         wanted = (
             _line(seq, row)
             for seq, row in enumerate(islice(self._lines, after_seq, None), start=after_seq + 1)
@@ -210,6 +213,7 @@ class MemoryStore:
             and (community is None or row.community == community)
             and (since is None or row.at >= since)
             and (until is None or row.at < until)
+            and (not types or row.type in types)
         )
         return islice(wanted, limit)
 

@@ -15,7 +15,7 @@ from relay.commands.auditing import counts, write_line
 from relay.commands.broker import FolderOption
 from relay.commands.provision_desk import Desk, open_desk
 from relay.commands.provision_guide import guide
-from relay.commands.provision_paper import labels
+from relay.commands.provision_paper import labels, list_
 from relay.commands.provision_status import lock_out, status
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter
 from relay.core.register import DeviceRole
@@ -31,6 +31,7 @@ app = typer.Typer(help=say.PROVISION.en, invoke_without_command=True)
 app.command(
     "labels", help=say_labels.LABELS.en, epilog="doorbell-relay provision labels panel-liu --to labels.pdf --paper a4"
 )(labels)
+app.command("list", help=say_labels.LIST.en, epilog="doorbell-relay provision list --to van.pdf")(list_)
 app.command("status", help=say.STATUS.en, epilog=f"{say.STATUS_EXITS.en}\n\ndoorbell-relay provision status --watch")(
     status
 )

@@ -1,22 +1,25 @@
-"""What is printed for devices: labels."""
+"""What is printed for devices: labels, and the list for the van."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from relay.audit import AuditWord
 from relay.commands.auditing import counts, write_line
-from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter
+from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, Setting, enter
 from relay.core.register import Device, Register
 from relay.labels import PER_SHEET, Paper, label_of, make_labels
 from relay.register_shapes import hint
 from relay.texts import labels as say
 from relay.texts import provisioning as say_provisioning
 from relay.texts.refusal import RefusalError
-from relay.whole_files import READABLE, write_whole
+from relay.van_list import BOXES, Stop, make_list, stops_of
+from relay.whole_files import READABLE, SECRET, write_whole
 
 DevicesArgument = Annotated[list[str] | None, typer.Argument(help=say.DEVICES.en, metavar="[ID]...")]
 PdfOption = Annotated[Path, typer.Option("--to", help=say.TO.en, metavar="FILE.pdf", dir_okay=False)]
@@ -42,6 +45,39 @@ def labels(
     setting.out.print(setting.say(say.MADE, count=len(made), path=to), soft_wrap=True)
 
 
+def list_(
+    context: typer.Context,
+    devices: DevicesArgument = None,
+    to: Annotated[Path | None, typer.Option("--to", help=say.LIST_TO.en, metavar="FILE.pdf", dir_okay=False)] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    setting = enter(context, config)
+    with setting.telling():
+        with setting.store() as store:
+            _, register = store.load_register()
+            write_line(setting, store, AuditWord.HOUSEHOLDS_LISTED, counts(register))
+        stops = stops_of(register, chosen(register, devices or []))
+        if to is None:
+            setting.out.print(_table(setting, stops))
+            return
+        title = setting.say(say.TITLE, date=f"{datetime.now(UTC).astimezone():%Y-%m-%d}")
+        write_pdf(to, make_list(stops, title, setting.language), SECRET)
+    count = sum(len(stop.devices) for stop in stops)
+    setting.out.print(setting.say(say.LISTED, count=len(stops), devices=count, path=to), soft_wrap=True)
+
+
+def _table(setting: Setting, stops: list[Stop]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in (say.COL_WHERE, say.COL_WHO, say.COL_WHAT, say.COL_DONE):
+        table.add_column(setting.say(column), overflow="fold")
+    boxes = "  ".join(f"☐ {setting.say(text)}" for text in BOXES)
+    for stop in stops:
+        for number, device in enumerate(stop.devices):
+            where = (stop.where, stop.who) if number == 0 else ("", "")
+            table.add_row(*where, device.id, boxes)
+    return table
+
+
 def chosen(register: Register, names: list[str]) -> list[Device]:
     """These devices, or all; those of a household together."""
     for name in names:
@@ -53,12 +89,12 @@ def chosen(register: Register, names: list[str]) -> list[Device]:
     return found
 
 
-def write_pdf(to: Path, content: bytes) -> None:
+def write_pdf(to: Path, content: bytes, mode: int = READABLE) -> None:
     """Whole, and over nothing."""
     if to.exists():
         raise RefusalError(say.FILE_EXISTS, path=to)
     try:
-        write_whole(to, content, READABLE)
+        write_whole(to, content, mode)
     except OSError as error:
         raise RefusalError(say_provisioning.NOT_WRITTEN, path=to, reason=error.strerror) from None
 

@@ -18,11 +18,28 @@ NAMES = Text(
 )
 TO = Text("要写的 PDF 文件。", "The PDF file to write.")
 
+LIST = Text(
+    "上门安装单：今天在哪里装什么，带勾选框；有人名，用完销毁。",
+    "The list for the van: what is installed where today, with boxes to tick. It names people: shred it.",
+)
+LIST_TO = Text("写成 PDF 文件；不写则显示在终端。", "Write it as this PDF file, instead of showing it.")
+
 # On paper
+BOX_CARD = Text("插卡", "card in")
+BOX_POWER = Text("通电", "power")
+BOX_LIGHT = Text("灯亮", "light")
+BOX_LABEL = Text("贴标签", "label")
+BOX_PRESS = Text("按过、响过", "pressed and rang")
+TITLE = Text("上门安装单 {date}", "To install, {date}")
 PANEL = Text("爱心门铃 · 面板", "Love Doorbell · panel")
 BELL = Text("爱心门铃 · 门铃", "Love Doorbell · bell")
 
 # Answers and complaints
+LISTED = Text("{count} 处，{devices} 台设备：{path}", "{count} place(s), {devices} device(s): {path}")
+COL_WHERE = Text("地点", "where")
+COL_WHO = Text("谁", "who")
+COL_WHAT = Text("设备", "device")
+COL_DONE = Text("做完打勾", "tick what is done")
 MADE = Text("{count} 张标签：{path}", "{count} label(s): {path}")
 NO_DEVICES = Text("登记表里没有设备", "there is no device in the register")
 NO_FONT = Text(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -59,6 +59,7 @@ class ReadableStore(Store, Protocol):
         until: datetime | None = None,
         after_seq: int = 0,
         limit: int | None = None,
+        types: Collection[str] = (),
     ) -> Iterator[JournalLine]: ...
     def rejected(self, limit: int = 100) -> list[RejectedRow]: ...
     def answer_renewal(self, row: RenewalRow, state: Renewal, answer: str, at: datetime) -> bool: ...
@@ -309,6 +310,8 @@ class StoreContract:
         assert list(store.journal(limit=3)) == lines[:3]
         assert list(store.journal(community="aixi", after_seq=lines[2].seq, limit=1)) == [lines[3]]
         assert list(store.journal(limit=0)) == []
+        assert list(store.journal(types=["raised", "device_offline"])) == [lines[0], lines[2], lines[4]]
+        assert list(store.journal(types=["raised"], after_seq=lines[0].seq)) == [lines[2]]
 
     def test_a_long_journal_is_read_whole(self, store: ReadableStore) -> None:
         rows = [JournalRow(after_s(n), "xihu", "test", data={"n": n}) for n in range(2_500)]
