@@ -15,6 +15,7 @@ import structlog
 from device.adapters.clock import SystemClock
 from device.adapters.gpio import GpioPins, open_factory
 from device.adapters.health import SystemHealth
+from device.adapters.identity import IdentityFolder
 from device.adapters.outbox import SqliteOutbox, make_state_dir
 from device.adapters.sound import Speaker
 from device.controlling import serve_control
@@ -25,7 +26,7 @@ from device.runtime import DeviceRuntime, RuntimeSettings
 from device.settings import DaemonSettings
 from doorbell.broker_order import Need
 from doorbell.clock_doubt import ClockDoubt
-from doorbell.mqtt import MqttLink
+from doorbell.mqtt import MqttLink, Papers
 from doorbell.service import ExitCode, ServiceNotifier, on_stop_signals
 from doorbell.wire import Channel, Topics
 
@@ -59,7 +60,14 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path) -> ExitCo
         stack.callback(store.close)
         speaker = _speaker(settings, pins, clock, inbox)
         stack.callback(speaker.close)
-        link = _link(settings, inbox, clock, need=lambda: runtime.need())  # noqa: PLW0108 - the runtime is made with it, below
+        identity = IdentityFolder(
+            settings.state_dir,
+            settings.mqtt.tls,
+            settings.device,
+            sink=inbox.put_key,
+            reconnect=lambda reason: link.reconnect(reason),  # noqa: PLW0108 - the link is made with it, below
+        )
+        link = _link(settings, inbox, clock, need=lambda: runtime.need(), papers=identity.shown)  # noqa: PLW0108 - the same
         runtime = DeviceRuntime(
             RuntimeSettings(
                 device=settings.device,
@@ -78,6 +86,7 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path) -> ExitCo
                 sound=speaker,
                 health=SystemHealth(settings.state_dir),
                 chance=random.SystemRandom(),
+                identity=identity,
             ),
         )
         tell = serve_control(
@@ -161,7 +170,9 @@ def _speaker(settings: DaemonSettings, pins: GpioPins, clock: SystemClock, inbox
     return Speaker(options, settings.state_dir / "sounds", buzzer=pins.buzzer, sink=inbox.put_sound)
 
 
-def _link(settings: DaemonSettings, inbox: Inbox, clock: SystemClock, *, need: Callable[[], Need]) -> MqttLink:
+def _link(
+    settings: DaemonSettings, inbox: Inbox, clock: SystemClock, *, need: Callable[[], Need], papers: Papers
+) -> MqttLink:
     topics = Topics(settings.mqtt.prefix)
     return MqttLink(
         settings.mqtt,
@@ -175,4 +186,5 @@ def _link(settings: DaemonSettings, inbox: Inbox, clock: SystemClock, *, need: C
         presence_topic=topics.of(settings.community, settings.device, Channel.ONLINE),
         doubt=ClockDoubt(clock.synced),
         need=need,
+        papers=papers,
     )

@@ -10,6 +10,7 @@ from enum import Enum
 import structlog
 
 from device.core.machine import Proof, Trouble
+from device.core.renewal import KeyMade
 from device.core.role import ChimeStarted, ChimeStopped
 from device.ports import Clock, PinEdge, RuntimeInput
 from device.runtime import DeviceRuntime
@@ -66,6 +67,10 @@ class Inbox:
     def put_proof(self, proof: Proof) -> None:
         """From the self-test's thread: two for each, one self-test at a time, so it needs no bound."""
         self._queue.put(proof)
+
+    def put_key(self, made: KeyMade) -> None:
+        """From the thread that made it: one for each order of ours."""
+        self._queue.put(made)
 
     def stop(self) -> None:
         """From a signal handler, or wherever the end is decided."""

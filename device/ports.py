@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from random import Random
 from typing import Protocol
 
 from device.core.effects import OutboxRow, Play
 from device.core.machine import Proof, Trouble
+from device.core.renewal import KeyMade, Papers
 from device.core.role import ButtonName, ChimeStarted, ChimeStopped
 from device.core.signals import Call, Light
 from doorbell.errors import DoorbellError
@@ -30,7 +32,7 @@ class PinEdge:
     at_ms: int
 
 
-RuntimeInput = LinkEvent | PinEdge | ChimeStarted | ChimeStopped | Trouble | Proof
+RuntimeInput = LinkEvent | PinEdge | ChimeStarted | ChimeStopped | Trouble | Proof | KeyMade
 """What may be put into the queue: the link's events, edges, what the sound adapter tells, and proofs."""
 
 
@@ -126,9 +128,38 @@ class HealthSource(Protocol):
         ...
 
 
+class IdentityPapers(Protocol):
+    """Our own certificate and key, and the next ones. Nothing is left half-done by a power cut."""
+
+    def papers(self) -> Papers | None:
+        """What lies on the disk now, remembered between two changes; None without a certificate of our authority."""
+        ...
+
+    def is_next(self, certificate: Path | None) -> bool:
+        """Whether a connection that has shown this file has shown the next certificate."""
+        ...
+
+    def make_key(self) -> None:
+        """Begin to make a key and a request; a ``KeyMade`` comes by the queue."""
+        ...
+
+    def take(self, certificate: str) -> bool:
+        """Put this beside the new key; False if it is for another key, or cannot be kept."""
+        ...
+
+    def try_next(self) -> None:
+        """Have the link leave the broker, and come back once with the next certificate."""
+        ...
+
+    def adopt(self) -> bool:
+        """The next certificate is the one in use; False if the disk refuses, and then it is tried again."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything outside a device. ``chance``: ``random.SystemRandom`` really, a seeded one in the village."""
+    """Everything outside a device. ``chance``: ``random.SystemRandom`` really, a seeded one in the village.
+    ``identity``: None where nothing is renewed."""
 
     clock: Clock
     link: Link
@@ -137,3 +168,4 @@ class Ports:
     sound: Sound
     health: HealthSource
     chance: Random
+    identity: IdentityPapers | None = None

@@ -34,10 +34,12 @@ from device.core.machine import (
 )
 from device.core.moment import Moment
 from device.core.panel import PanelState
+from device.core.renewal import KeyMade, RenewalLimits
 from device.core.role import ButtonName, ChimeStarted, ChimeStopped, LinkChanged, PeerSaid, Role, TimePassed
 from device.core.signals import Light, Tone
 from device.core.wellness import Reading, WellnessLimits, WellnessState, advance_wellness
 from device.ports import PinEdge, Ports, RuntimeInput
+from device.renewing import Renewer
 from device.saving import OutboxSaver
 from doorbell.broker_order import Need
 from doorbell.errors import PeerError
@@ -61,6 +63,7 @@ class RuntimeSettings:
     topics: Topics = field(default_factory=Topics)
     limits: DeviceLimits = field(default_factory=DeviceLimits)
     wellness: WellnessLimits = field(default_factory=WellnessLimits)
+    renewal: RenewalLimits = field(default_factory=RenewalLimits)
     poll_ms: int | None = 2_000
     health_ms: int | None = 5_000
 
@@ -96,6 +99,7 @@ class DeviceRuntime:
         self._event_topic = self._topic(Channel.EVENT)
         self._reported_topic = self._topic(Channel.REPORTED)
         self._saver = OutboxSaver(ports.store)
+        self._renewer = Renewer(ports.identity, settings.device, settings.renewal)
         self._tone: Tone | None = None
         self._tones = 0
         self.counters: Counter[str] = Counter()
@@ -141,6 +145,9 @@ class DeviceRuntime:
         for trouble in self._unwell(moment):
             self._advance(trouble, moment, effects)
         self._advance(TimePassed(), moment, effects)
+        calm, seq = self.need() is Need.NONE, self.state.outbox.next_seq
+        for said in self._renewer.look(moment, self.state.twin, calm=calm, seq=seq):
+            self._advance(said, moment, effects)
         self._perform(effects, deliveries, moment)
 
     def next_deadline(self) -> int | None:
@@ -187,6 +194,7 @@ class DeviceRuntime:
             case PinEdge(button, active, at_ms):
                 self._advance(LineInput(button, Edge(active, at_ms)), moment, effects)
             case LinkUp():
+                self._renewer.came_up(item, moment)
                 self._advance(LinkChanged(up=True), moment, effects)
             case LinkDown():
                 self._advance(LinkChanged(up=False), moment, effects)
@@ -199,6 +207,8 @@ class DeviceRuntime:
                     self._advance(told, moment, effects)
             case ChimeStarted() | ChimeStopped() | Trouble() | Proof():
                 self._advance(item, moment, effects)
+            case KeyMade():
+                self._renewer.made(item, moment)
 
     def _read(self, delivery: Delivery) -> DesiredArrived | PeerSaid | None:
         """A desired state, or what a peer says; rubbish is acknowledged, counted, and logged for a technician."""
@@ -325,6 +335,9 @@ class DeviceRuntime:
             self.counters["not_published"] += 1  # sent again by the outbox's schedule, or reported at the next connect
 
     def _report(self, report: Report, moment: Moment) -> None:
+        health = self._ports.health.read()
+        if (days := self._renewer.days_left(moment)) is not None:
+            health = health.model_copy(update={"certificate_days": days})
         reported = Reported(
             rev=report.rev,
             ringing=report.ringing,
@@ -333,7 +346,7 @@ class DeviceRuntime:
             outbox=report.outbox,
             uptime_s=max(0, moment.now_ms // 1000),
             next_in_s=report.next_in_s,
-            health=self._ports.health.read(),
+            health=health,
             faults=self._faults(),
         )
         self._publish(self._reported_topic, reported, retain=True)

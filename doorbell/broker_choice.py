@@ -33,12 +33,19 @@ _log = structlog.get_logger("doorbell.mqtt")
 
 class BrokerChoice:
     """``settings``: with its fallbacks. ``need``: asked before a return, on the link's thread.
-    ``doubt``: as the link's."""
+    ``doubt``, ``papers``: as the link's."""
 
-    def __init__(self, settings: MqttSettings, need: Callable[[], Need], doubt: ClockDoubt | None) -> None:
+    def __init__(
+        self,
+        settings: MqttSettings,
+        need: Callable[[], Need],
+        doubt: ClockDoubt | None,
+        papers: Callable[[MqttSettings], MqttSettings],
+    ) -> None:
         self.brokers = settings.brokers()
         self._need = need
         self._doubt = doubt
+        self._papers = papers
         self._limits = OrderLimits(
             backoff_min_s=settings.backoff_min_s,
             backoff_max_s=settings.backoff_max_s,
@@ -93,7 +100,7 @@ class BrokerChoice:
         """Ask the first broker when it is time; why to leave this one for it, or None to stay."""
         if self._knock is None:
             if self._order.ask_at_s is not None and time.monotonic() >= self._order.ask_at_s:
-                self._knock = Knock(self.brokers[0], self._limits.try_s, self._doubt)
+                self._knock = Knock(self._papers(self.brokers[0]), self._limits.try_s, self._doubt)
             return None
         if not self._knock.done():
             return None

@@ -147,7 +147,7 @@ class Connection:
             self.client.disconnect()
         self._waker = Waker(patient=self._owner.patient)
         self._bulk = bulk = in_bulk(self.client, self._waker, self._outbox.waiting)
-        loop, wait_s, alone = self.client.loop, self._handshake_wait_s(), self._within_s is None
+        loop, wait_s = self.client.loop, self._handshake_wait_s()
         while loop(wait_s) is MQTTErrorCode.MQTT_ERR_SUCCESS:
             for _ in range(READS_A_TURN):
                 if not bulk.pending() or self.client.loop_read() is not MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -156,7 +156,7 @@ class Connection:
             wait_s = LOOP_TURN_S if bulk.flush() else FULL_TURN_S
             if self.up_since is None:
                 wait_s = min(wait_s, self._handshake_wait_s())
-            elif not alone:
+            else:
                 self._tend()
         return self._reason or "the connection ended"
 

@@ -140,6 +140,14 @@ FAULTS: dict[str, FaultWords] = {
         "放行 UDP 123，或设本地 NTP 服务器；看 timedatectl。",
         "Let UDP 123 through or name a local NTP server; see timedatectl.",
     ),
+    "certificate_ends": FaultWords(
+        "证书快到期",
+        "certificate ends soon",
+        "设备自己的证书快到期（一年的证书剩一个月），一直没有换成。到期后连不上。",
+        "The device's own certificate ends (of a year a month is left) and was not renewed. Then it cannot connect.",
+        "在中继上看 authority renewals，签发等待的请求；设备要有 openssl。见 docs/identity.md。",
+        "At the relay see authority renewals and sign what waits; the device needs openssl. See docs/identity.md.",
+    ),
     "wifi_weak": FaultWords(
         "无线信号弱",
         "weak Wi-Fi",

@@ -9,14 +9,17 @@ until ``reported`` names their ``rev``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class LinkUp:
-    """Connected and subscribed. ``generation`` rises with every connection of this process."""
+    """Connected and subscribed. ``generation`` rises with every connection of this process; ``certificate``: the file
+    of ours that the broker was shown, if any."""
 
     generation: int
+    certificate: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

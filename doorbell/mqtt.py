@@ -25,6 +25,8 @@ from doorbell.reasons import explain_error
 from doorbell.settings import MqttSettings
 
 Sink = Callable[[LinkEvent], None]
+Papers = Callable[[MqttSettings], MqttSettings]
+"""The same broker with the certificate that it is to be shown now."""
 
 ONLINE_AGAIN_S = 5.0
 """After a move to another broker ``online`` is said again after this, and at doubled intervals until two keepalives
@@ -32,6 +34,11 @@ have passed. The will at the broker that was lost comes up to 1.5 keepalives lat
 the first ``online``."""
 
 _log = structlog.get_logger("doorbell.mqtt")
+
+
+def as_the_settings_say(settings: MqttSettings) -> MqttSettings:
+    """For a program that is given a new certificate by a person."""
+    return settings
 
 
 def needs_nothing() -> Need:
@@ -51,8 +58,8 @@ class MqttLink:
 
     ``patient``: what is published and acknowledged leaves at ``flush`` (or within a second), for a program that does
     much of both in one go. ``need``: asked on the link's thread before a fallback is left for the first broker, which
-    costs a moment without a connection (``broker_order.Need``). ``doubt``: whether the clock may judge certificates,
-    for who may have none (docs/adr/0008); None: it may.
+    costs a moment without a connection (``broker_order.Need``). ``papers``: asked on the link's thread at every try.
+    ``doubt``: whether the clock may judge certificates, for who may have none (docs/adr/0008); None: it may.
 
     Raises ``SetupError`` for certificates or a password file that cannot be used, if no broker is left without them:
     the operator's to repair.
@@ -70,11 +77,14 @@ class MqttLink:
         patient: bool = False,
         doubt: ClockDoubt | None = None,
         need: Callable[[], Need] = needs_nothing,
+        papers: Papers = as_the_settings_say,
     ) -> None:
         self.patient = patient
+        self._papers = papers
+        self._leaving: str | None = None
         self._introduction = Introduction(client_id, tuple(subscriptions), clean_session, presence_topic, doubt)
         self._sink = sink
-        self._choice = BrokerChoice(settings, need, doubt)
+        self._choice = BrokerChoice(settings, need, doubt, papers)
         self._resolver = Resolver()
         self._generation = 0
         self._open: Connection | None = None
@@ -111,6 +121,13 @@ class MqttLink:
         connection = self._up
         if connection is not None:
             connection.send()
+
+    def reconnect(self, reason: str) -> None:
+        """Leave the broker in good order, and connect again; nothing where there is no connection."""
+        connection = self._up
+        if connection is not None:
+            self._leaving = reason
+            connection.wake()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """Say ``offline``, disconnect, end the thread; True if all of it was done within ``timeout_s``.
@@ -154,6 +171,7 @@ class MqttLink:
         """One connection from beginning to end; the reason of its end in plain words."""
         settings, within_s = self._choice.current, self._choice.within_s()
         try:
+            settings = self._papers(settings)
             connection = Connection(self, self._introduction, settings, self._generation + 1, within_s)
         except SetupError as error:
             return self._refused(str(error))
@@ -194,7 +212,7 @@ class MqttLink:
         errors: list[SetupError] = []
         for broker in self._choice.brokers:
             try:
-                Connection(self, self._introduction, broker, 0).forget()
+                Connection(self, self._introduction, self._papers(broker), 0).forget()
             except SetupError as error:
                 errors.append(error)
                 if len(errors) == len(self._choice.brokers):
@@ -210,7 +228,9 @@ class MqttLink:
         self._up = connection
         moved = self._choice.came_up(connection.generation)
         self._online_again = (time.monotonic() + ONLINE_AGAIN_S, ONLINE_AGAIN_S * 2) if moved else None
-        self.hand_over(LinkUp(connection.generation))
+        self._leaving = None
+        tls = connection.settings.tls
+        self.hand_over(LinkUp(connection.generation, None if tls is None else tls.certificate))
 
     def hand_over(self, event: LinkEvent) -> None:
         """Give an event to the program; after ``stop`` nobody takes any, and what is not acked comes again."""
@@ -218,7 +238,9 @@ class MqttLink:
             self._sink(event)
 
     def tend(self, connection: Connection) -> str | None:
-        """Where there are several brokers: a reason to leave this one, or None."""
+        """A reason to leave this connection, or None: we were asked to, or another broker is to be preferred."""
+        if self._leaving is not None:
+            return self._leaving
         now_s = time.monotonic()
         if self._online_again is not None and now_s >= self._online_again[0]:
             _, interval_s = self._online_again

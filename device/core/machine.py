@@ -60,6 +60,7 @@ from device.core.panel import (
     with_presses,
 )
 from device.core.peer import PeerLimits, PeerState, peers_asked, peers_connected, peers_deadline, peers_due
+from device.core.renewal import RenewalSaid
 from device.core.role import (
     ButtonDown,
     ButtonHeld,
@@ -156,7 +157,7 @@ class RowsFound:
 
 DeviceInput = (
     RowsFound | LineInput | DesiredArrived | PeerSaid | LinkChanged | ChimeStarted | ChimeStopped | Trouble | Proof
-    | TimePassed
+    | RenewalSaid | TimePassed
 )  # fmt: skip
 
 
@@ -220,8 +221,9 @@ def advance_device(
                 turn.effects.append(Ignored("not_a_peer", other))
         case Trouble():
             state = _trouble(state, event, turn)
-        case Proof(event_id, detail):
-            happened = Happened(event_id, EventType.TEST, moment.now_ms, detail=MappingProxyType(dict(detail)))
+        case Proof(event_id, detail) | RenewalSaid(event_id, detail):
+            kind = EventType.TEST if isinstance(event, Proof) else EventType.RENEW
+            happened = Happened(event_id, kind, moment.now_ms, detail=MappingProxyType(dict(detail)))
             state = _outbox(state, happened, turn)
         case RowsFound():
             state = _found(state, event, turn)
@@ -317,12 +319,8 @@ def _trouble(state: DeviceState, trouble: Trouble, turn: _Turn) -> DeviceState:
         turn.effects.append(Ignored("fault_told_already", trouble.code))
         return state
     detail = {"code": trouble.code, "subject": trouble.subject, "text": trouble.text[:200], "cleared": trouble.cleared}
-    happened = Happened(
-        turn.moment.event_id(state.outbox.next_seq),
-        EventType.FAULT,
-        turn.moment.now_ms,
-        detail=MappingProxyType(detail),
-    )
+    event_id = turn.moment.event_id(state.outbox.next_seq)
+    happened = Happened(event_id, EventType.FAULT, turn.moment.now_ms, detail=MappingProxyType(detail))
     turn.effects.append(
         Noted("fault.cleared" if trouble.cleared else "fault.raised", f"{trouble.code} {trouble.subject}")
     )

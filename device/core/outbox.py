@@ -5,7 +5,7 @@ every ``Connected``, and again after 2, 4, 8, 16 and then every 30 s (wire contr
 oldest; the first ``MAX_IN_FLIGHT`` in that order may be under way, the rest wait for receipts. Rows that were sent
 five times in vain yield to those that were sent less often, so no row that the relay never receipts holds up another.
 Nothing is ever dropped for its age. A ``fault`` overtakes a waiting one about the same thing, a ``test`` a waiting one
-of the same name, so an outage of a week cannot fill the disk.
+of the same name, a ``renew`` any other, so an outage of a week cannot fill the disk.
 """
 
 from __future__ import annotations
@@ -205,6 +205,8 @@ def _overtakes(new: OutboxRow, old: OutboxRow) -> bool:
             return (now.get("code"), now.get("subject")) == (before.get("code"), before.get("subject"))
         case EventType.TEST:
             return now.get("of") is not None and now.get("of") == before.get("of")
+        case EventType.RENEW:
+            return True
         case _:
             return False
 

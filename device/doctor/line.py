@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC
 
 from device.adapters.control import ControlError
+from device.adapters.identity import in_use
 from device.doctor.broker import check_pair, check_relay, talk_to_relay
 from device.doctor.certificate import check_broker_certificate, check_own_certificate, shake_hands
 from device.doctor.network import Network, check_network, check_port
@@ -118,8 +119,11 @@ class Line:
 
 
 def brokers_of(settings: DaemonSettings) -> tuple[MqttSettings, ...]:
-    """Every broker in the order in which the device tries them."""
-    return settings.mqtt.brokers()
+    """Every broker in the order in which the device tries them, with the certificate that it is shown now."""
+    return tuple(
+        one if one.tls is None else one.model_copy(update={"tls": in_use(one.tls, settings.state_dir)})
+        for one in settings.mqtt.brokers()
+    )
 
 
 def unanswered(error: ControlError) -> Finding:

@@ -12,9 +12,12 @@ import typer
 from rich.table import Table
 
 from doorbell.wire import format_time
+from relay.audit import AuditWord
+from relay.commands.auditing import write_line
 from relay.commands.broker import FolderOption, open_authority
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Setting, enter
 from relay.core.renewal import Renewal, RenewalRow
+from relay.issued import Purpose
 from relay.settings import AuthoritySettings
 from relay.signing import RefusedError, Sign, sign_waiting
 from relay.texts import authority as say
@@ -35,6 +38,9 @@ def renewals(
             settings = setting.settings.authority
             here = settings if folder is None else settings.model_copy(update={"directory": folder})
             done = sign_waiting(store, signing(here), datetime.now(UTC))
+            for device in done[Renewal.SIGNED]:
+                told = {"for": Purpose.DEVICE.value, "name": device, "renewing": True}
+                write_line(setting, store, AuditWord.IDENTITY_SIGNED, told, device=device)
             counts = {state.value: len(devices) for state, devices in done.items()}
             setting.err.print(setting.say(say.SIGNED_WAITING, **counts))
         rows = store.renewals()

@@ -13,7 +13,7 @@ from device.core.effects import OutboxRow, Play
 from device.core.machine import DeviceLimits
 from device.core.role import ButtonName, ChimeStarted, ChimeStopped, Role
 from device.core.signals import Call, Light, Tone, Words
-from device.ports import PinEdge, Ports, RuntimeInput, StoredOutbox, StoreError
+from device.ports import IdentityPapers, PinEdge, Ports, RuntimeInput, StoredOutbox, StoreError
 from device.runtime import DeviceRuntime, RuntimeSettings
 from doorbell.link import Delivery, LinkDown, LinkUp
 from doorbell.wire import Channel, Desired, Event, Health, Reported, decode, encode
@@ -175,6 +175,7 @@ class Bench:
     limits: DeviceLimits = field(default_factory=DeviceLimits)
     buttons: tuple[ButtonName, ...] | None = None
     down_at_start: tuple[ButtonName, ...] = ()
+    identity: IdentityPapers | None = None
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.trail)
@@ -209,6 +210,7 @@ class Bench:
                 sound=self.sound,
                 health=self.health,
                 chance=random.Random(7),
+                identity=self.identity,
             ),
         )
         self.turn()

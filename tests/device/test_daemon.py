@@ -22,7 +22,7 @@ from device.loop import Inbox
 from device.settings import DaemonSettings
 from doorbell.broker_order import Need
 from doorbell.link import Delivery, LinkEvent, LinkUp
-from doorbell.mqtt import MqttLink
+from doorbell.mqtt import MqttLink, as_the_settings_say
 from doorbell.service import ExitCode
 from doorbell.settings import MqttSettings
 from doorbell.wire import (
@@ -374,7 +374,7 @@ def test_a_device_subscribes_with_the_qos_of_its_settings(mqtt: dict[str, int], 
     settings = DaemonSettings.model_validate(
         {"device": DEVICE, "community": COMMUNITY, "role": "bell", "state_dir": tmp_path, "mqtt": mqtt}
     )
-    link = _link(settings, Inbox(), SystemClock(), need=lambda: Need.NONE)
+    link = _link(settings, Inbox(), SystemClock(), need=lambda: Need.NONE, papers=as_the_settings_say)
     root = f"doorbell/v1/{COMMUNITY}"
     assert list(link._introduction.subscriptions) == [
         (f"{root}/{DEVICE}/desired", qos),

@@ -113,6 +113,22 @@ def test_stop_with_a_blocked_sink_still_says_offline(broker: Broker) -> None:
     watcher.link.stop(WITHIN_S)
 
 
+def test_a_device_leaves_in_good_order_when_it_is_asked_to_and_comes_back(broker: Broker) -> None:
+    """With its new certificate, which is looked up at every try."""
+    watcher = relay(broker)
+    watcher.expect(LinkUp)
+    bell = device(broker, "bell-peng")
+    bell.expect(LinkUp)
+    bell.link.reconnect("to show another certificate")
+    assert bell.expect_next(LinkDown).reason == "to show another certificate"
+    assert bell.expect_next(LinkUp).generation == 2
+    for said in (b"online", b"offline", b"online"):
+        watcher.link.ack(watcher.message(f"{ROOT}/bell-peng/online", said))
+    assert bell.events.empty()
+    for probe in (bell, watcher):
+        assert probe.link.stop(WITHIN_S)
+
+
 def test_what_was_not_acked_comes_again_after_a_reconnect_and_what_was_does_not(broker: Broker) -> None:
     up, panel = relay(broker), device(broker, "button-liu")
     up.expect(LinkUp)

@@ -164,6 +164,10 @@ def test_a_person_sees_what_waits_and_signs_it(certified: Office) -> None:
     assert (code, "Signed 1, refused 0" in err, "the relay will tell it" in out) == (0, True, True)
     state, answer = told(certified)["bell-peng"]
     assert (state, answer.count("BEGIN CERTIFICATE")) == ("signed", 2)
+    store = certified.store()
+    signed = [line for line in store.audit.lines() if line.what == "identity_signed"]
+    store.close()
+    assert [line.device for line in signed] == ["bell-peng"]
     _, out, _ = certified.run("authority", "show", "--json")
     (identity,) = json.loads(out)["identities"]
     assert len(identity["certificates"]) == 2, "the same identity, with one certificate more"
