@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from doorbell.errors import DoorbellBug
@@ -196,7 +196,8 @@ class Engine:
             if device is None:
                 turn.batch.verdicts[held.id] = "unknown_device", held.alarm
                 continue
-            answer = Said(device, decode(Event, held.body), held.at)
+            # A relay with another wall clock may have heard it: nobody has answered later than now.
+            answer = Said(device, decode(Event, held.body), min(held.at, turn.now))
             turn.batch.verdicts[held.id] = self._route(turn, answer, {})
 
     def _keep_early(self, row: EventRow) -> None:
@@ -296,9 +297,14 @@ class Engine:
         turn.bells.update(dict.fromkeys(alarm.called))  # they were told without it, if it was lost from memory
 
     def step_clock(self, turn: Turn, delta_ms: int) -> None:
-        """The wall clock was moved: every deadline moves with it."""
+        """The wall clock was moved: every deadline moves with it, and every answer that waits for its press."""
         for alarm in list(self._book.by_id.values()):
             self.advance(turn, alarm, ClockStepped(delta_ms))
+        delta = timedelta(milliseconds=delta_ms)
+        for press, rows in self._early.items():
+            self._early[press] = moved = [replace(row, at=row.at + delta) for row in rows]
+            turn.batch.moved.update((row.id, row.at) for row in moved)
+            turn.touched.update(row.community for row in moved)
 
     def cap_deadlines(self, turn: Turn, communities: Container[str] | None = None) -> None:
         """After a boot or a relay with another wall clock: no deadline may be farther away than the wait that it is

@@ -129,6 +129,8 @@ class Batch:
     verdicts: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     """New verdict and alarm of events committed earlier: ``early`` ones that found their alarm, which is another than
     they name if they name a later press of it."""
+    moved: dict[str, datetime] = field(default_factory=dict)
+    """New times of ``early`` events: the wall clock was moved while they waited."""
     journal: list[JournalRow] = field(default_factory=list)
     alarms: dict[str, Alarm] = field(default_factory=dict)
     twins: dict[str, TwinRow] = field(default_factory=dict)
@@ -146,6 +148,7 @@ class Batch:
         return bool(
             self.events
             or self.verdicts
+            or self.moved
             or self.journal
             or self.alarms
             or self.twins

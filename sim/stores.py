@@ -117,6 +117,8 @@ class MemoryStore:
         for id_, (verdict, alarm) in batch.verdicts.items():
             if id_ in self.events:
                 self._put_event(replace(self.events[id_], verdict=verdict, alarm=alarm))
+        for id_, at in batch.moved.items():
+            self._put_event(replace(self.events[id_], at=at))
         self._lines += batch.journal
         self._put_alarms(batch.alarms.values())
         self.twins.update(batch.twins)

@@ -29,6 +29,7 @@ from relay.adapters.store_rows import (
     notice_values,
     rejected_values,
     renewal_values,
+    to_ms,
     twin_values,
 )
 from relay.ports import Batch
@@ -70,6 +71,11 @@ class HotStatements:
             dialect,
             ("of", "new", "key"),
         )
+        self._moved = _Statement(
+            update(schema.event).where(schema.event.c.id == bindparam("key")).values(at=bindparam("new")),
+            dialect,
+            ("new", "key"),
+        )
         self._command = _Statement(
             update(schema.command).where(schema.command.c.id == bindparam("key")).values(result=bindparam("new")),
             dialect,
@@ -105,6 +111,7 @@ class HotStatements:
         try:
             self._event.run(cursor, [event_values(row) for row in batch.events])
             self._verdict.run(cursor, [(of, verdict, key) for key, (verdict, of) in batch.verdicts.items()])
+            self._moved.run(cursor, [(to_ms(at), key) for key, at in batch.moved.items()])
             self._journal.run(cursor, [journal_values(row, texts) for row in batch.journal])
             # Closed ones first: a household may have had one alarm closed and the next raised in the same turn.
             alarms = sorted(batch.alarms.values(), key=lambda alarm: alarm.is_open)

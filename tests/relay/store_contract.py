@@ -180,6 +180,12 @@ class StoreContract:
         assert list(reopen().load().early) == [rows[2], rows[0]]
         assert store.find_alarm(uid(2)) == an_alarm(1), "an answer to a later press is one to the alarm it belongs to"
 
+    def test_an_early_answers_time_is_moved(self, store: ReadableStore, reopen: Reopen) -> None:
+        rows = [replace(event_of(n, alarm=uid(9), verdict="early"), type="accept") for n in (1, 2)]
+        store.commit(Batch(events=rows))
+        store.commit(Batch(moved={uid(1): after_s(-3600)}))
+        assert reopen().early() == [replace(rows[0], at=after_s(-3600)), rows[1]]
+
     def test_a_twin_is_replaced_whole(self, store: ReadableStore, reopen: Reopen) -> None:
         store.commit(Batch(twins={"b": TwinRow("b", 1, (uid(1),), b"{}")}))
         newer = TwinRow("b", 2, (), b'{"rings":[]}')

@@ -1,5 +1,7 @@
 """Deadlines, restarts, clocks that are set, and hooks that are told again."""
 
+from datetime import timedelta
+
 import pytest
 
 from doorbell.link import LinkUp
@@ -185,6 +187,37 @@ def test_a_clock_that_was_set_while_the_relay_was_down_moves_no_wait(step_ms: in
     assert house.rings(WANG) == []
     house.advance(1)
     assert house.rings(WANG) == [(uid(1), "ringing")]
+
+
+@pytest.mark.parametrize("started_anew", [False, True])
+@pytest.mark.parametrize("step_ms", [3_600_000, -3_600_000])
+def test_an_answer_that_waits_for_its_press_moves_with_the_clock(step_ms: int, started_anew: bool) -> None:
+    """Used to be: the bell's acceptance, in hours of the old clock, was late or put the deadline an hour away."""
+    house = House()
+    house.hear(LinkUp(1), house.report(PENG), house.report(WANG))
+    house.hear(house.event(PENG, "accept", 2, alarm=1))
+    house.advance(5_000)
+    house.clock.step(step_ms)
+    house.hear()
+    if started_anew:
+        house.boot()
+        house.hear(LinkUp(1), house.report(PENG), house.report(WANG))
+    house.press(1, age_ms=20_000)
+    alarm = house.relay.book.by_id[uid(1)]
+    assert (alarm.stage, house.panel()) == (AlarmStage.ACCEPTED, ("accepted", "彭小平"))
+    assert alarm.deadline == house.clock.wall + timedelta(seconds=600 - 5)
+
+
+def test_an_answer_that_a_relay_with_another_clock_has_heard_is_no_later_than_now() -> None:
+    house = House()
+    house.hear(LinkUp(1), house.report(PENG))
+    house.hear(house.event(PENG, "accept", 2, alarm=1))
+    house.clock.boot = "another machine"
+    house.clock.step(-3_600_000)
+    house.boot()
+    house.hear(LinkUp(1), house.report(PENG))
+    house.press(1, age_ms=20_000)
+    assert house.relay.book.by_id[uid(1)].deadline == house.clock.wall + timedelta(seconds=600)
 
 
 def test_another_boot_says_nothing_about_the_clock() -> None:

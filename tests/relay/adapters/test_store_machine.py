@@ -101,6 +101,7 @@ class StoreMachine(RuleBasedStateMachine):
         if early:
             self.both(Batch(events=[event_of(number, alarm=uid(999), verdict="early", at=after_s(number))]))
         elif waiting := self.model.early():
+            self.both(Batch(moved={waiting[-1].id: after_s(number)}))
             self.both(Batch(verdicts={waiting[0].id: ("applied", uid(1))}))
 
     @rule(data=st.data())
