@@ -47,6 +47,9 @@ from doorbell.link import Delivery, LinkDied, LinkDown, LinkUp
 from doorbell.wire import MAX_FAULTS, Channel, Desired, Event, Fault, Reported, Topics, WireModel, decode, encode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNKEPT = 10_000
+"""So many numbers above those on its disk a program begins: the one before may have sent events from memory, while the
+disk failed, and the relay takes the event with the smaller number of one panel for the earlier one."""
 
 _log = structlog.get_logger("device.runtime")
 
@@ -112,7 +115,7 @@ class DeviceRuntime:
         rows, used = ((), 0) if stored is None else (stored.rows, stored.next_seq)
         lines = {name: bool(ports.pins.level(name)) for name in ports.pins.fitted()}
         # Numbers also rise above those of a file that was lost: a wall clock in ms outruns any count of events.
-        next_seq = max(used, (moment.wall - _EPOCH) // timedelta(milliseconds=1))
+        next_seq = max(used + UNKEPT, (moment.wall - _EPOCH) // timedelta(milliseconds=1))
         self.state = new_device(
             role=settings.role,
             lines=lines,
@@ -300,7 +303,7 @@ class DeviceRuntime:
         if trouble.cleared and not self._saver.loaded:
             stored, aside = self._saver.load(moment.now_ms)
             if stored is not None:
-                self._advance(RowsFound(stored.rows, stored.next_seq), moment, told)
+                self._advance(RowsFound(stored.rows, stored.next_seq + UNKEPT), moment, told)
             if aside is not None:
                 self._advance(aside, moment, told)
         self._advance(trouble, moment, told)  # last: it overtakes a row that was just found

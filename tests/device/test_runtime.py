@@ -143,21 +143,6 @@ def test_the_age_over_a_reboot_needs_two_synced_clocks_else_it_is_the_time_since
     assert event.clock is (ClockState.SYNCED if synced_then else ClockState.UNSYNCED)
 
 
-def test_numbers_go_on_rising_over_a_lost_file() -> None:
-    bench = Bench()
-    bench.connect()
-    bench.press(HELP)
-    bench.store.rows.clear()
-    bench.store.next_seq = 0
-    bench.boot()
-    bench.connect()
-    bench.press(HELP)
-    first, second = bench.events()
-    assert first.seq is not None
-    assert second.seq is not None
-    assert second.seq > first.seq
-
-
 def test_a_full_disk_stops_nothing_and_is_told_and_taken_back() -> None:
     bench = Bench()
     bench.connect()
