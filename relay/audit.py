@@ -54,6 +54,7 @@ class AuditWord(StrEnum):
     REGISTER_IMPORTED = "register_imported"
     ALARM_CLOSE_ASKED = "alarm_close_asked"
     PERSON_ERASED = "person_erased"
+    KEY_ROTATED = "key_rotated"
     STORE_BACKED_UP = "store_backed_up"
     STORE_RESTORED = "store_restored"
     STORE_RETAINED = "store_retained"

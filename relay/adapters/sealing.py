@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from doorbell.errors import SetupError
-from relay.privacy_key import ID_BYTES, KEY_FILE_VARIABLE, key_id, make_keys, read_keys
+from relay.privacy_key import ID_BYTES, KEY_FILE_VARIABLE, PrivacyKey, key_id, make_keys, read_keys
 
 NONCE_BYTES = 12
 _HEAD = ID_BYTES + NONCE_BYTES
@@ -63,6 +64,10 @@ class Seal:
                 f"the database is sealed with the privacy key {needed}, which {self.file} does not hold (it has "
                 f"{' '.join(ids)}): add the line of that key from the copy that was put away"
             )
+        self.use(keys)
+
+    def use(self, keys: Sequence[PrivacyKey]) -> None:
+        """Open with any of these keys, and seal with the last."""
         self._ciphers = {key_id(key.secret): AESGCM(key.secret) for key in keys}
         self._newest = key_id(keys[-1].secret)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import Connection, Select, insert, inspect, select, text
+from sqlalchemy import Connection, insert, select, text
 
 from relay.adapters import store_schema as schema
 from relay.adapters.sealing import Seal
@@ -21,7 +21,7 @@ from relay.adapters.store_database import BUSY_S, RUNNING, open_database
 from relay.adapters.store_hot import HotStatements
 from relay.adapters.store_leases import SqlLeases
 from relay.adapters.store_people import SqlPeople
-from relay.adapters.store_queries import early_events, of_communities, read_notices, twins_of
+from relay.adapters.store_queries import early_events, of_communities, read_alarms, read_notices, revision_of, twins_of
 from relay.adapters.store_register import change_register, read_register
 from relay.adapters.store_renewals import answer_renewal, read_renewals
 from relay.adapters.store_retain import count_old, forget_old
@@ -34,6 +34,7 @@ from relay.adapters.store_rows import (
 )
 from relay.adapters.store_sealed import KEY_IN_USE, SEALED_SINCE, note_of, sealed_with
 from relay.adapters.store_spoilt import AlarmReading, find_forgotten
+from relay.adapters.store_subject import SqlSubjects
 from relay.adapters.store_verify import verify
 from relay.audit import AuditEntry
 from relay.core.alarm import Alarm, Outcome
@@ -118,7 +119,7 @@ class SqlStore:
     def upgrade(self) -> None:
         """Bring the schema to this release's. Raises ``SetupError`` if a newer release made it or a relay uses it."""
         with self._errors(), self._reader.begin() as connection:
-            current = _revision(connection)
+            current = revision_of(connection)
             key = None if current is None else connection.execute(_KEY).scalar()
         self.seal.prepare(key)
         if current == schema.SCHEMA_HEAD:
@@ -170,7 +171,7 @@ class SqlStore:
         event = select(schema.event.c.alarm).where(schema.event.c.id == alarm_id).scalar_subquery()
         with self._errors(), self._reader.begin() as connection:
             for key in (alarm_id, event):
-                found = _alarms(connection, _ALARM.where(schema.alarm.c.id == key))
+                found = read_alarms(connection, _ALARM.where(schema.alarm.c.id == key))
                 if found:
                     return found[0]
             return None
@@ -207,6 +208,11 @@ class SqlStore:
 
     # -----------------------------------------------------------------------------------------------------------------
     # What the commands of the office ask for
+
+    @property
+    def subjects(self) -> SqlSubjects:
+        """What is kept of one person or household: to be exported, or erased."""
+        return SqlSubjects(self._engine, self._reader, self.seal, self._errors)
 
     @property
     def audit(self) -> SqlAudit:
@@ -277,7 +283,7 @@ class SqlStore:
         if open_only:
             query = query.where(text(schema.OPEN))
         with self._errors(), self._reader.begin() as connection:
-            return _alarms(connection, query)
+            return read_alarms(connection, query)
 
     def journal(
         self,
@@ -371,6 +377,11 @@ class SqlStore:
         with self._errors():
             self._database.copy_into(part)
 
+    def forget_traces(self, *, beside_a_relay: bool = False) -> None:
+        """See ``relay.adapters.store_database.Database``."""
+        with self._errors():
+            self._database.forget_traces(beside_a_relay=beside_a_relay)
+
     @contextmanager
     def alone(self) -> Iterator[Connection]:
         """A transaction that no relay sees: ``SetupError`` while one runs."""
@@ -382,16 +393,6 @@ class SqlStore:
         """A transaction that reads, of one moment."""
         with self._errors(), self._reader.begin() as connection:
             yield connection
-
-
-def _alarms(connection: Connection, query: Select[Any]) -> list[Alarm]:
-    return AlarmReading(connection).read(connection.execute(query))
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _version(connection: Connection) -> int:

@@ -55,9 +55,11 @@ class Database(Protocol):
         """Write everything of one moment into an empty SQLite file."""
         ...
 
-    def forget_traces(self) -> None:
-        """Let nothing be left in the files of what rows once held; best without a relay, which would wait. What cannot
-        be done now is logged."""
+    def forget_traces(self, *, beside_a_relay: bool = False) -> None:
+        """Let nothing be left in the files of what rows once held; what cannot be done now is logged.
+
+        ``beside_a_relay``: only what does not hold a relay up.
+        """
         ...
 
     def errors(self) -> AbstractContextManager[None]:

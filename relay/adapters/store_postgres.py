@@ -183,12 +183,12 @@ class PostgresDatabase:
             with target.engine.begin() as writing, self.reader.begin() as reading:
                 copy_rows(reading, writing)
 
-    def forget_traces(self) -> None:
+    def forget_traces(self, *, beside_a_relay: bool = False) -> None:
         """The tables that hold something of people are written anew; the server's own log forgets in its time."""
         try:
             with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 for table in tables_of_people():
-                    connection.execute(text(f'VACUUM FULL "{table.name}"'))
+                    connection.execute(text(f'VACUUM {"" if beside_a_relay else "FULL"} "{table.name}"'))
         except DBAPIError as error:
             _log.warning("store.traces_left", reason=str(_explain(error.orig)))
 

@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, select, text
+from sqlalchemy import Connection, Select, Table, inspect, select, text
 
 from relay.adapters import store_schema as schema
 from relay.adapters.sealing import Seal
 from relay.adapters.store_rows import read_event, read_notice
+from relay.adapters.store_spoilt import AlarmReading
+from relay.core.alarm import Alarm
 from relay.ports import EventRow, NoticeRow
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The newest migration that the database has had; None for one without our tables."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def of_communities(communities: Collection[str] | None, query: Select[Any], table: Table) -> Select[Any]:
     """The same query, of these communities alone."""
     return query if communities is None else query.where(table.c.community.in_(communities))
+
+
+def read_alarms(connection: Connection, query: Select[Any]) -> list[Alarm]:
+    """The alarms of a query for id, policy and state."""
+    return AlarmReading(connection).read(connection.execute(query))
 
 
 def twins_of(communities: Collection[str] | None) -> Select[Any]:

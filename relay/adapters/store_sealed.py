@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from relay.adapters import store_schema as schema
 from relay.adapters.sealing import Seal, UnsealError
@@ -45,22 +46,50 @@ def note_of(connection: Connection, seal: Seal, alarm: str) -> str:
 def unopened(connection: Connection, seal: Seal) -> Iterator[Finding]:
     """What is sealed and cannot be opened, and what stands there openly: of each column the first hundred."""
     for table, column in _columns():
-        key = next(iter(table.primary_key.columns))
-        bound = table.c.alarm if table is schema.command else key
         found = 0
-        rows = connection.execution_options(yield_per=1_000).execute(select(key, bound, table.c[column]))
-        for row, binding, value in rows:
-            where = f"rejected.{column}" if table is schema.rejected else sealed_place(table, column, binding)
+        for row, where, value in _values(connection, table, column):
             try:
-                if isinstance(value, str):
-                    seal.open_text(where, value)
-                else:
-                    seal.open(where, bytes(value))
+                _open(seal, where, value)
             except UnsealError:
                 yield Finding(Fault.UNSEALABLE, f"{table.name}.{column}", str(row))
                 found += 1
                 if found == SHOWN:
                     break
+
+
+def seal_anew(connection: Connection, seal: Seal) -> tuple[int, int]:
+    """Seal everything with the key in use; returns how many values, and how many stay because they cannot be opened."""
+    done = left = 0
+    for table, column in _columns():
+        key = next(iter(table.primary_key.columns))
+        change = update(table).where(key == bindparam("row")).values({column: bindparam("sealed")})
+        changes = []
+        for row, where, value in list(_values(connection, table, column)):
+            try:
+                plain = _open(seal, where, value)
+            except UnsealError:
+                left += 1
+                continue
+            closed = seal.close_text(where, plain) if isinstance(plain, str) else seal.close(where, plain)
+            changes.append({"row": row, "sealed": closed})
+        if changes:
+            connection.execute(change, changes)
+        done += len(changes)
+    sealed_with(connection, seal)
+    return done, left
+
+
+def _values(connection: Connection, table: Table, column: str) -> Iterator[tuple[Any, str, Any]]:
+    """Of every row its key, what its value is bound to, and the value."""
+    key = next(iter(table.primary_key.columns))
+    bound = table.c.alarm if table is schema.command else key
+    rows = connection.execution_options(yield_per=1_000).execute(select(key, bound, table.c[column]))
+    for row, binding, value in rows:
+        yield row, f"rejected.{column}" if table is schema.rejected else sealed_place(table, column, binding), value
+
+
+def _open(seal: Seal, where: str, value: Any) -> str | bytes:
+    return seal.open_text(where, value) if isinstance(value, str) else seal.open(where, bytes(value))
 
 
 def _columns() -> Iterator[tuple[Table, str]]:

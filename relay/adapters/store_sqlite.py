@@ -141,12 +141,16 @@ class SqliteDatabase:
             driver: Any = connection.connection.driver_connection
             driver.execute("VACUUM INTO ?", (str(part),))
 
-    def forget_traces(self) -> None:
-        """Everything is written anew without its free pages, and the write-ahead log is emptied."""
+    def forget_traces(self, *, beside_a_relay: bool = False) -> None:
+        """Everything is written anew without its free pages, and the write-ahead log is emptied.
+
+        Beside a relay the latter alone: what was deleted has been overwritten (``secure_delete``).
+        """
         try:
             with self.engine.connect() as connection:
                 driver: Any = connection.connection.driver_connection
-                driver.execute("VACUUM")
+                if not beside_a_relay:
+                    driver.execute("VACUUM")
                 (busy, _, _) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
             _log.warning("store.traces_left", reason=str(error))

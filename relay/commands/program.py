@@ -14,7 +14,7 @@ import typer
 from doorbell.errors import SetupError
 from doorbell.logs import configure_logs
 from doorbell.service import ExitCode
-from relay.commands import account, alarms, audit, authority, broker, provision, register, rejected, store
+from relay.commands import account, alarms, audit, authority, broker, privacy, provision, register, rejected, store
 from relay.commands.journal import journal
 from relay.commands.run import run
 from relay.commands.setting import console
@@ -26,10 +26,11 @@ from relay.texts import broker as say_broker
 from relay.texts import commands as say
 from relay.texts import labels as say_labels
 from relay.texts import people as say_people
+from relay.texts import privacy as say_privacy
 from relay.texts import provisioning as say_provisioning
 
 PROGRAM = "doorbell-relay"
-CATALOGUES = (say, say_audit, say_authority, say_broker, say_labels, say_people, say_provisioning)
+CATALOGUES = (say, say_audit, say_authority, say_broker, say_labels, say_people, say_privacy, say_provisioning)
 """Where the help's texts are."""
 
 _log = structlog.get_logger("relay")
@@ -41,6 +42,7 @@ app.add_typer(alarms.app, name="alarms")
 app.command(help=say.JOURNAL.en, epilog="doorbell-relay journal --since 2026-11-01 --output november.csv")(journal)
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(store.app, name="store")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(authority.app, name="authority")
 app.add_typer(broker.app, name="broker")
 app.add_typer(provision.app, name="provision")

@@ -15,7 +15,7 @@ from relay.card import Common, card_files, check_more
 from relay.card_places import check_place, find_packages, write_card
 from relay.commands.auditing import Told, import_detail, note, tell, write_if_made
 from relay.commands.broker import make_effective, make_plan, open_authority, tell_written
-from relay.commands.register import keep_register
+from relay.commands.kept_registers import keep_register
 from relay.commands.setting import Setting
 from relay.core.register import Device, DeviceRole, Register
 from relay.issued import Purpose, Why
@@ -92,7 +92,7 @@ class Desk:
         with self.setting.store() as store:
             version, present = store.load_register()
             if version > 0:
-                keep_register(self.setting, version, present)
+                keep_register(self.setting, version, present, store.seal)
 
             def told(new_version: int, before: Register) -> Told:
                 return tell(

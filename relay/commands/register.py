@@ -14,11 +14,12 @@ from rich.table import Table
 from relay.adapters.store import SqlStore
 from relay.audit import AuditWord
 from relay.commands.auditing import Told, counts, import_detail, note, tell, write_line
+from relay.commands.kept_registers import keep_register, open_kept_register
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, Setting, enter
 from relay.core.register import Register
 from relay.register_changes import KINDS, Change, compare_registers
 from relay.register_check import Severity
-from relay.register_file import Problem, load_register_file, write_register
+from relay.register_file import Problem, load_register_file, parse_register, write_register
 from relay.settings import RelaySettings
 from relay.texts import Language, Text
 from relay.texts import commands as say
@@ -85,7 +86,7 @@ def import_(
         if dry_run:
             setting.out.print(setting.say(say.DRY_RUN_DONE))
             return
-        kept = keep_register(setting, version, present) if version > 0 else None
+        kept = keep_register(setting, version, present, store.seal) if version > 0 else None
         with setting.err.status(setting.say(say.IMPORTING)):
 
             def told(new_version: int, before: Register) -> Told:
@@ -124,7 +125,8 @@ def export(
 def _read(setting: Setting, file: Path) -> Register | None:
     """The register in a file; its problems are printed, errors and warnings, in the form ``file:line: …``."""
     with setting.err.status(setting.say(say.CHECKING)):
-        register, problems = load_register_file(file)
+        kept = open_kept_register(setting, file)
+        register, problems = load_register_file(file) if kept is None else parse_register(kept)
     errors = [p for p in problems if p.severity is Severity.ERROR]
     shown = (errors + [p for p in problems if p.severity is Severity.WARNING])[:MAX_SHOWN_PROBLEMS]
     for problem in sorted(shown, key=lambda p: p.line):
@@ -181,13 +183,6 @@ def _warn_of_open_alarms(setting: Setting, store: SqlStore, households: Change) 
         if alarm.household in gone:
             stage = STAGES[alarm.stage]
             setting.warn(say.OPEN_ALARM_REMOVED, household=alarm.household, alarm=alarm.id, stage=stage)
-
-
-def keep_register(setting: Setting, version: int, register: Register) -> Path:
-    """Write the present register beside the database, so that the import can be undone."""
-    path = setting.beside_the_database.with_name(f"{setting.beside_the_database.name}-register-{version}.toml")
-    _write(setting, path, register, overwrite=True)
-    return path
 
 
 def _write(setting: Setting, path: Path, register: Register, *, overwrite: bool) -> None:

@@ -105,6 +105,7 @@ WORDS: Mapping[AuditWord, Text] = {
     AuditWord.REGISTER_IMPORTED: Text("导入登记表", "imported a register"),
     AuditWord.ALARM_CLOSE_ASKED: Text("要求结束警报", "asked to close an alarm"),
     AuditWord.PERSON_ERASED: Text("删除一个人的资料", "erased a person's data"),
+    AuditWord.KEY_ROTATED: Text("更换隐私密钥", "replaced the privacy key"),
     AuditWord.STORE_BACKED_UP: Text("备份数据库", "backed up the database"),
     AuditWord.STORE_RESTORED: Text("恢复数据库", "restored the database"),
     AuditWord.STORE_RETAINED: Text("清理过期记录", "deleted what was old"),

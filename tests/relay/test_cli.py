@@ -6,6 +6,7 @@ from doorbell.service import ExitCode
 from relay.commands.program import main, take_language
 from relay.register_file import parse_register, read_register
 from tests.relay.office import EXAMPLE, OTHER, Office
+from tests.relay.search import found
 
 pytestmark = pytest.mark.usefixtures("no_locale")
 
@@ -127,7 +128,8 @@ def test_an_import_tells_what_changes_and_how_to_go_back(office: Office) -> None
     ]
     kept = office.folder / "data" / "relay-register-1.toml"
     assert f"doorbell-relay register import {kept}" in out
-    assert read_register(kept) == before
+    assert found(["柳奶奶", "彭小平"], [office.folder / "data"]) == []
+    assert office.run("register", "check", str(kept))[0] == 0
     assert office.run("register", "import", str(kept))[0] == 0
     store = office.store()
     assert store.load_register() == (3, before)

@@ -90,7 +90,7 @@ class Town:
         *,
         devices_in: Sequence[str] = (),
         broker: Broker | None = None,
-        database: Path | None = None,
+        database: Path | str | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind
