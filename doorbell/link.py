@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from doorbell.values import value
+
 
 @dataclass(frozen=True, slots=True)
 class LinkUp:
@@ -36,7 +38,7 @@ class LinkDied:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Delivery:
     """A message from the broker. With ``qos`` 1 it waits for ``Link.ack`` with this very delivery.
 

@@ -31,8 +31,9 @@ WITHHELD = "(withheld)"
 
 def withhold_personal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A safety net, not a licence: whoever logs such a field has a bug, but it must not become a leak."""
-    for key in PERSONAL_KEYS & event.keys():
-        event[key] = WITHHELD
+    if not PERSONAL_KEYS.isdisjoint(event):
+        for key in PERSONAL_KEYS & event.keys():
+            event[key] = WITHHELD
     return event
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from doorbell.errors import DoorbellBug
 from doorbell.ids import derived_id
+from doorbell.values import value
 from doorbell.wire import AlarmKind, Event, EventType, decode
 from relay.book import AlarmBook
 from relay.core.alarm import (
@@ -56,7 +57,7 @@ _LINES = {
 """How an event that concerns no alarm is written down; answers to alarms are ``ignored``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Said:
     """An event with the device that sent it and the time when it happened."""
 
@@ -109,14 +110,14 @@ class Engine:
 
     def take_event(self, turn: Turn, device: Device, event: Event, payload: bytes, found: Mapping[str, Alarm]) -> None:
         """An event that was not heard before, of a checked device. ``found``: alarms that the database knew by id."""
-        self.counts[f"event.{event.type.value}"] += 1
+        self.counts[f"event.{event.type}"] += 1
         said = Said(device, event, happened_at(event, turn.now, turn.waited))
         verdict, alarm_id = self._route(turn, said, found)
         row = EventRow(
             id=event.id,
             community=device.community,
             device=device.id,
-            type=event.type.value,
+            type=str(event.type),
             at=said.at,
             received_at=turn.now,
             alarm=alarm_id,
@@ -244,7 +245,7 @@ class Engine:
                 JournalRow(
                     at=turn.now,
                     community=after.community,
-                    type=kind.value,
+                    type=str(kind),
                     household=after.household,
                     alarm=after.id,
                     device=said.device.id if said is not None else None,
@@ -253,7 +254,7 @@ class Engine:
                     after=after if last or kind is NoteType.RAISED else None,
                 )
             )
-            self.counts[f"alarm.{kind.value}"] += 1
+            self.counts[f"alarm.{kind}"] += 1
         self._hooks.add(turn, after, result.notices)
         if before is None or not rings_alike(before, after):
             turn.bells.update(dict.fromkeys(after.called))
@@ -346,16 +347,16 @@ class Engine:
         return Surroundings(self.register, self._watch.reachable, self._watch.settled)
 
     def _journal(self, turn: Turn, said: Said, line: LineType, reason: str, alarm_id: str | None) -> None:
-        facts: dict[str, object] = {"event_type": said.event.type.value, "reason": reason}
+        facts: dict[str, object] = {"event_type": str(said.event.type), "reason": reason}
         if said.event.detail is not None and line not in (LineType.IGNORED, LineType.RENEWAL):
             facts["detail"] = said.event.detail
         alarm = self._book.by_id.get(alarm_id or "")
-        self.counts[f"journal.{line.value}"] += 1
+        self.counts[f"journal.{line}"] += 1
         turn.batch.journal.append(
             JournalRow(
                 at=turn.now,
                 community=said.device.community,
-                type=line.value,
+                type=str(line),
                 household=alarm.household if alarm is not None else said.device.household,
                 alarm=alarm_id,
                 device=said.device.id,

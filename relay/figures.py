@@ -106,10 +106,10 @@ class Figures:
         for lag_s in turn.lags_s:
             self.deadline_lag.add(lag_s)
         for line in turn.batch.journal:
-            if line.type == NoteType.SOUNDING.value and line.alarm is not None and line.alarm not in self._sounded:
+            if line.type == NoteType.SOUNDING and line.alarm is not None and line.alarm not in self._sounded:
                 self._sounded.add(line.alarm)
                 self.press_to_sound.add(line.data["after_ms"] / 1000)
-            elif line.type == NoteType.CLOSED.value:
+            elif line.type == NoteType.CLOSED:
                 self._sounded.discard(line.alarm or "")
 
     def _rang(self, turn: Turn, committed_s: float) -> None:

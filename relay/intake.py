@@ -11,6 +11,7 @@ from typing import Any
 
 from doorbell.errors import PeerError
 from doorbell.link import Delivery
+from doorbell.values import value
 from doorbell.wire import (
     MAX_PAYLOAD_BYTES,
     Address,
@@ -32,7 +33,7 @@ LOGGED_A_MINUTE = 20
 _MINUTE_MS = 60_000
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Heard:
     """A delivery that parsed."""
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from doorbell.errors import DoorbellError
+from doorbell.values import value
 from relay.core.alarm import Alarm, Outcome
 from relay.core.lease import Claim, LeaseTable, Member
 from relay.core.register import Hook, Register
@@ -35,7 +36,7 @@ class LeaseLostError(StoreError):
         self.communities = frozenset(communities)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EventRow:
     """An event of a device that the relay has heard, once per id."""
 
@@ -53,7 +54,7 @@ class EventRow:
     """The event as it came: JSON."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class JournalRow:
     """One line of the append-only journal. ``after`` is the alarm's state once the line's transition is done.
 
@@ -72,7 +73,7 @@ class JournalRow:
     after: Alarm | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TwinRow:
     """A device's desired state as committed. ``content`` is the payload's JSON without ``rev`` and ``stored``."""
 

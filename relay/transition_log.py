@@ -10,7 +10,7 @@ from relay.core.alarm import NoteType
 from relay.core.journal import LineType
 from relay.ports import JournalRow
 
-_LONE_LINES = frozenset(line.value for line in LineType)
+_LONE_LINES = frozenset(str(line) for line in LineType)
 
 
 def log_transitions(log: Any, journal: Sequence[JournalRow]) -> None:
@@ -20,10 +20,10 @@ def log_transitions(log: Any, journal: Sequence[JournalRow]) -> None:
         if not facts:
             facts["event"] = f"alarm.{line.type}" if line.alarm is not None else f"device.{line.type}"
         facts.update(line.data)
-        whole = line.type != NoteType.RAISED.value
+        whole = line.type != NoteType.RAISED
         if line.after is not None and whole:
             deadline = line.after.deadline
-            facts.update(kind=line.after.kind.value, stage=line.after.stage.value)
+            facts.update(kind=str(line.after.kind), stage=str(line.after.stage))
             facts["deadline"] = deadline and format_time(deadline)
         if line.alarm is None or (line.after is not None and whole) or line.type in _LONE_LINES:
             facts.update(alarm=line.alarm, community=line.community, household=line.household, device=line.device)

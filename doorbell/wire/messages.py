@@ -59,7 +59,9 @@ def _to_utc_ms(value: datetime) -> datetime:
 
 def format_time(value: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, the wire's only form of a time."""
-    return value.astimezone(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return f"{value.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def _only_finite(value: Any) -> Any:

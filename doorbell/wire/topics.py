@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from doorbell.errors import PeerError, SetupError
 from doorbell.ids import SLUG_PATTERN
+from doorbell.values import value
 
 DEFAULT_PREFIX = "doorbell/v1"
 _SLUG = re.compile(SLUG_PATTERN)
@@ -27,7 +28,7 @@ class Channel(StrEnum):
     PEER = "peer"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Address:
     """A parsed topic: who writes (or, for ``desired``, who reads), and for ``peer`` to whom."""
 
@@ -51,7 +52,7 @@ class Topics:
 
     def of(self, community: str, device: str, channel: Channel) -> str:
         """The topic of one channel of one device."""
-        return f"{self.prefix}/{community}/{device}/{channel.value}"
+        return f"{self.prefix}/{community}/{device}/{channel}"
 
     def peer(self, community: str, device: str, other: str) -> str:
         """The topic on which ``device`` speaks to ``other`` directly."""
@@ -59,7 +60,7 @@ class Topics:
 
     def all_of(self, community: str, channel: Channel) -> str:
         """The subscription filter of a relay for one channel of every device of a community."""
-        return f"{self.prefix}/{community}/+/{channel.value}"
+        return f"{self.prefix}/{community}/+/{channel}"
 
     def peers_of(self, community: str, other: str) -> str:
         """The subscription filter of device ``other`` for what its peers say to it."""

@@ -161,10 +161,10 @@ def alarm_values(alarm: Alarm, texts: AlarmTexts) -> Row:
         alarm.id,
         alarm.community,
         alarm.household,
-        alarm.kind.value,
+        str(alarm.kind),
         to_ms(alarm.raised_at),
         texts.policy(alarm.policy),
-        alarm.stage.value,
+        str(alarm.stage),
         None if alarm.deadline is None else to_ms(alarm.deadline),
         texts.state(alarm),
     )

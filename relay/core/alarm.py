@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from doorbell.values import value
 from doorbell.wire import AlarmKind
 from relay.core.policy import Policy
 
@@ -73,7 +74,7 @@ class Helper:
     state: HelperState = HelperState.COMING
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Alarm:
     """The state of one alarm. Times are aware UTC in whole milliseconds."""
 
@@ -168,7 +169,7 @@ class NoteType(StrEnum):
     """Nothing but the deadline changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Note:
     """A line for the journal: what happened, and the facts of it (ids and numbers, no names)."""
 
@@ -185,7 +186,7 @@ class Notice:
     occasion: NoteType
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Advance:
     """What became of an event: the alarm afterwards, the journal's lines, the hooks to tell, and why."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
+from doorbell.values import value
 from doorbell.wire import AlarmKind, Event, EventType
 from relay.core.alarm import Accepted, Alarm, AlarmEvent, Declined, DoneBy, OkPressed, Pressed
 from relay.core.register import Device, DeviceRole, Register
@@ -26,7 +27,7 @@ _ROLE_OF = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RaiseAlarm:
     """A press with no open alarm: the event's id becomes the alarm's."""
 

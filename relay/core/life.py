@@ -89,7 +89,7 @@ def raise_alarm(
         press_seqs=((source, seq),),
         ok_closes=ok_closes,
     )
-    raised = journal_note(NoteType.RAISED, kind=kind.value, source=source, late_ms=as_ms(now - at))
+    raised = journal_note(NoteType.RAISED, kind=str(kind), source=source, late_ms=as_ms(now - at))
     alarm, notes, notices = start_step(fresh, 0, around, now)
     return Advance(alarm, APPLIED, (raised, *notes), notices)
 

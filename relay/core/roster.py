@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import assert_never
 
+from doorbell.values import value
 from relay.core.policy import Target, TargetType
 from relay.core.register import OFFICE_KIND, Register
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Call:
     """What calling some targets comes to: bells and hooks, in order, each once."""
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from doorbell.values import value
 from relay.core.alarm import Alarm, AlarmStage, Due, Note, NoteType, Notice
 from relay.core.policy import DEAF_S
 from relay.core.register import Register
 from relay.core.roster import Call, resolve_targets
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Surroundings:
     """What an alarm must know of the world: who is registered, and which bells are online.
 
