@@ -61,11 +61,11 @@ class Spread:
         self.counts = [0] * (len(self.bounds) + 1)
         self.total = 0.0
 
-    def add(self, value: float) -> None:
-        """Count one value; a negative one (a clock was set) counts as none at all, which is 0."""
+    def add(self, value: float, times: int = 1) -> None:
+        """Count a value that was seen so often; a negative one (a clock was set) counts as none at all, which is 0."""
         value = max(value, 0.0)
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
 
 
 class Figures:
@@ -113,8 +113,8 @@ class Figures:
                 self._sounded.discard(line.alarm or "")
 
     def _rang(self, turn: Turn, committed_s: float) -> None:
+        self.commit_to_publish.add(turn.published_s - committed_s, len(turn.raised))
         for arrived_s in turn.raised.values():
-            self.commit_to_publish.add(turn.published_s - committed_s)
             if arrived_s:
                 self.press_to_ring.add(turn.published_s - arrived_s)
 

@@ -104,7 +104,8 @@ class Teller:
         )
         twin.registers = self._registers
         stored = twin.stored
-        if fresh := dict.fromkeys(event for event in turn.receipts.get(device_id, ()) if event not in stored):
+        if heard := turn.receipts.get(device_id):
+            fresh = dict.fromkeys(event for event in heard if event not in stored)
             stored = (*stored, *fresh)[-STORED_COUNT:]
         if content != twin.content or stored != twin.stored:
             twin.rev += 1

@@ -67,7 +67,7 @@ class JournalLine:
 
 def alarm_state(alarm: Alarm) -> str:
     """Everything of an alarm but its policy, as JSON."""
-    return _ALARM.dump_json(alarm, exclude=_NOT_POLICY).decode()
+    return _ALARM.serializer.to_json(alarm, exclude=_NOT_POLICY).decode()
 
 
 class AlarmTexts:

@@ -16,7 +16,12 @@ def coverage_of(register: Register, household: str, online: Container[str]) -> C
     home = register.households.get(household)
     if home is None:
         return Coverage.UNCOVERED
-    reachable = sum(any(bell in online for bell in register.bells_of.get(person, ())) for person in home.volunteers)
-    if reachable >= 2:
-        return Coverage.COVERED
-    return Coverage.THIN if reachable else Coverage.UNCOVERED
+    coverage = Coverage.UNCOVERED
+    for person in home.volunteers:
+        for bell in register.bells_of.get(person, ()):
+            if bell in online:
+                if coverage is Coverage.THIN:
+                    return Coverage.COVERED
+                coverage = Coverage.THIN
+                break
+    return coverage

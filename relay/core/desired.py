@@ -213,10 +213,10 @@ def content_for(
     if device.role is DeviceRole.PANEL and device.household is not None:
         alarm = panel_alarm(register, device.household, alarms)
         panel = _made(Panel, alarm=alarm, coverage=coverage_of(register, device.household, online))
-        content = b'{"panel":%b,"rings":[]%b' % (_PANEL.dump_json(panel), known)
+        content = b'{"panel":%b,"rings":[]%b' % (_PANEL.serializer.to_json(panel), known)
     else:
         rings = rings_for(register, device, alarms)
-        content = b'{"panel":null,"rings":%b%b' % (_RINGS.dump_json(rings) if rings else b"[]", known)
+        content = b'{"panel":null,"rings":%b%b' % (_RINGS.serializer.to_json(rings) if rings else b"[]", known)
     if len(content) > MAX_CONTENT_BYTES:
         return _made_anew(register, device, alarms, online, certificate)
     return content, len(known)
