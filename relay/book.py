@@ -130,9 +130,14 @@ class Twin:
 
 @dataclass(slots=True)
 class Wakeups:
-    """Things that fall due by the monotonic clock: a heap of (ms, key) where only the newest entry of a key counts."""
+    """Things that fall due by the monotonic clock: a heap of moments in ms, with all keys of a moment in one list.
 
-    _heap: list[tuple[int, str]] = field(default_factory=list)
+    Only the newest entry of a key counts: older ones are found out when their moment has come. A turn of 250 presses
+    sets 500 keys to one moment.
+    """
+
+    _moments: list[int] = field(default_factory=list)
+    _keys: dict[int, list[str]] = field(default_factory=dict)
     _due: dict[str, int] = field(default_factory=dict)
 
     def set(self, key: str, at_ms: int) -> None:
@@ -140,7 +145,7 @@ class Wakeups:
         known = self._due.get(key)
         self._due[key] = at_ms
         if known is None or at_ms < known:
-            heapq.heappush(self._heap, (at_ms, key))
+            self._enter(key, at_ms)
 
     def clear(self, key: str) -> None:
         """Forget ``key``."""
@@ -149,24 +154,37 @@ class Wakeups:
     def pop_due(self, now_ms: int) -> list[str]:
         """The keys that are due, each once; they are forgotten."""
         due: list[str] = []
-        while (head := self._head()) is not None and head[0] <= now_ms:
-            heapq.heappop(self._heap)
-            del self._due[head[1]]
-            due.append(head[1])
+        while self._moments and self._moments[0] <= now_ms:
+            at_ms = heapq.heappop(self._moments)
+            for key in sorted(self._keys.pop(at_ms)):
+                wanted = self._due.get(key)
+                if wanted == at_ms:
+                    del self._due[key]
+                    due.append(key)
+                elif wanted is not None and wanted > at_ms:
+                    self._enter(key, wanted)
         return due
 
     def next_ms(self) -> int | None:
         """When the next key falls due."""
-        head = self._head()
-        return head[0] if head is not None else None
-
-    def _head(self) -> tuple[int, str] | None:
-        while self._heap:
-            at_ms, key = self._heap[0]
-            due = self._due.get(key)
-            if due == at_ms:
-                return self._heap[0]
-            heapq.heappop(self._heap)
-            if due is not None and due > at_ms:
-                heapq.heappush(self._heap, (due, key))
+        while self._moments:
+            at_ms = self._moments[0]
+            keys = self._keys[at_ms]
+            while keys:
+                wanted = self._due.get(keys[-1])
+                if wanted == at_ms:
+                    return at_ms
+                key = keys.pop()
+                if wanted is not None and wanted > at_ms:
+                    self._enter(key, wanted)
+            heapq.heappop(self._moments)
+            del self._keys[at_ms]
         return None
+
+    def _enter(self, key: str, at_ms: int) -> None:
+        keys = self._keys.get(at_ms)
+        if keys is None:
+            self._keys[at_ms] = [key]
+            heapq.heappush(self._moments, at_ms)
+        else:
+            keys.append(key)
