@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import importlib.util
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from tests.fuzz.engine import Tally, Trial, run_alone, run_guided
 from tests.fuzz.pages import write_results
@@ -99,6 +102,7 @@ def _replay(path: Path) -> int:
 
 def _run_part(options: argparse.Namespace) -> None:
     target = TARGETS[options.targets[0]]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
     def trial_of(subject: Subject) -> Trial:
         return Trial(subject, Tally(target.name, options.number), options.seconds, options.part)

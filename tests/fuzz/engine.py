@@ -21,6 +21,7 @@ POOL = 4_000
 """Inputs that mutation alone keeps to descend from."""
 RARE = 20
 """An outcome that was seen less often than this is always kept."""
+_LIBRARYS = 0.2
 _GRAMMAR = 0.5
 """Share of changes that keep the grammar, where the target has one."""
 
@@ -129,13 +130,16 @@ def run_guided(target: Target, trial_of: Callable[[Subject], Trial], seed: int, 
             os._exit(0)
 
     def change(data: bytes, max_size: int, seed: int) -> bytes:
+        """Half of the time from a seed, as the search drifts to what is refused early; rarely the library's own."""
         random = Random(seed)
-        if random.random() < 0.5:
+        if random.random() < _LIBRARYS:
             return bytes(atheris.Mutate(data, max_size))
-        return _changed(subject, random, data, seeds)[:max_size]
+        return _changed(subject, random, random.choice((data, random.choice(seeds))), seeds)[:max_size]
 
     flags = [f"-seed={seed % 2**31 or 1}", f"-max_len={subject.max_len}", "-timeout=60", "-rss_limit_mb=4096"]
+    # One change at a time: the default of up to five leaves hardly anything that is well formed.
     flags += [
+        "-mutate_depth=1",
         "-print_final_stats=0",
         "-verbosity=0",
         "-reload=1",

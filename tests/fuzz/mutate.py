@@ -65,6 +65,26 @@ _VALUES: tuple[Any, ...] = (
     [None],
     {"": None},
 )
+_CHARACTERS = (
+    "\0",
+    "\n",
+    "\x1b",
+    "\x7f",
+    "\u200f",
+    "\u2028",
+    "\ufffe",
+    "é",
+    "𝛀",
+    " ",
+    "/",
+    "+",
+    "{}",
+    "%s",
+    "'",
+    "<b>",
+    "0",
+    "-",
+)
 _NUMBERS = (b"0", b"-1", b"1e999", b"1e-999", b"9" * 20, b"1" * 400, b"0.1", b"-0", b"NaN", b"Infinity", b"4294967296")
 GROWTH = 64
 """Bytes that one change may add."""
@@ -147,7 +167,10 @@ def mutate_json(random: Random, data: bytes, head: int = 0) -> bytes:
         return data[:head] + _dump(random.choice(_VALUES))
     holder = random.choice(holders)
     key = random.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
-    match random.randrange(6):
+    match random.randrange(7):
+        case 0 | 1 | 2 if isinstance(holder[key], str) and random.random() < 0.6:
+            at = random.randint(0, len(holder[key]))
+            holder[key] = holder[key][:at] + random.choice(_CHARACTERS) + holder[key][at + random.randrange(2) :]
         case 0 | 1 | 2:
             holder[key] = random.choice(_VALUES)
         case 3:

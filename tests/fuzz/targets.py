@@ -36,6 +36,27 @@ TARGETS = {
             "settings", "tests.fuzz.texts:settings", 60_000, ("doorbell.settings",), "a settings file of either program"
         ),
         Target(
+            "links", "tests.fuzz.people:links", 40_000, ("relay.links", "itsdangerous"), "the token of a personal link"
+        ),
+        Target(
+            "tables",
+            "tests.fuzz.people:tables",
+            40_000,
+            ("relay.provisioning", "relay.provisioning_table"),
+            "a table of devices to be made",
+        ),
+        Target(
+            "renewals",
+            "tests.fuzz.people:renewals",
+            40_000,
+            ("relay.core.renewal", "doorbell.wire"),
+            "what a device says of its certificate",
+        ),
+        Target(
+            "backups", "tests.fuzz.people:backups", 2_000, ("relay.adapters",), "a file that is said to be a back-up"
+        ),
+        Target("turn", "tests.fuzz.town:relay_turns", 20_000, ("relay",), "what devices say, through a whole relay"),
+        Target(
             "issued", "tests.fuzz.texts:issued", 40_000, ("relay.issued",), "the authority's list of what it issued"
         ),
         Target(

@@ -31,7 +31,8 @@ _MODELS: tuple[type[WireModel], ...] = (Event, Reported, Desired)
 _NAMES = ("event", "reported", "desired")
 
 
-def _golden() -> list[tuple[int, bytes]]:
+def golden() -> list[tuple[int, bytes]]:
+    """The examples of the contract: which message, and its payload."""
     files = sorted(GOLDEN.glob("*.json"))
     return [(_NAMES.index(path.name.partition(".")[0]), Path(path).read_bytes().strip()) for path in files]
 
@@ -60,7 +61,7 @@ def payloads() -> Subject:
         return _NAMES[kind]
 
     def seeds() -> list[bytes]:
-        return [bytes([kind]) + payload for kind, payload in _golden()] + [b"\x03online", b"\x03offline"]
+        return [bytes([kind]) + payload for kind, payload in golden()] + [b"\x03online", b"\x03offline"]
 
     def change(random: Random, data: bytes) -> bytes:
         return mutate_json(random, data, 1)
@@ -86,7 +87,7 @@ def topics() -> Subject:
     def seeds() -> list[bytes]:
         names = [_TOPICS.of("xihushan", "bell-peng", channel).encode() for channel in Channel]
         names += [_TOPICS.peer("xihushan", "button-liu", "bell-peng").encode()]
-        return [name + b"\n" + payload for name in names for payload in (b"online", *(p for _, p in _golden()[::3]))]
+        return [name + b"\n" + payload for name in names for payload in (b"online", *(p for _, p in golden()[::3]))]
 
     words = (b"doorbell/v1/", b"/", b"//", b"+", b"#", b"$SYS", b"/peer/", b"/event\n", b"\x00", b"\xed\xa0\x80")
     return Subject(run, seeds, words)

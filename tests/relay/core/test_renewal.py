@@ -38,6 +38,8 @@ def test_the_first_request_waits_to_be_signed() -> None:
         {"request": "MIHO"},
         {"request": REQUEST[:-1]},
         {"request": f"{BEGIN}彭\n{END}"},
+        {"request": f"{BEGIN}A\0A\n{END}"},  # no database takes it, and a commit holds more than this device's events
+        {"request": f"{BEGIN}A\x1b[2J\n{END}"},
         {"request": BEGIN + "A" * MAX_REQUEST + END},
     ],
 )
