@@ -15,6 +15,8 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 begin() {
   # The boot before may have been cut off inside cloud-init, which takes a step that has begun for done.
   rm -f /var/lib/cloud/instance/sem/config_*
+  # Raspberry Pi OS keeps the radio off until somebody says in which country it is; network-config says it.
+  if command -v rfkill >/dev/null; then rfkill unblock wifi || true; fi
   # Raspberry Pi OS asks at the console for a user and a password, and there shall be none.
   systemctl mask userconfig.service >/dev/null 2>&1 || true
   install -m 644 "$from/$unit" "/etc/systemd/system/$unit"
@@ -83,7 +85,9 @@ harden() {
   if [ -e "$from/ssh" ]; then
     systemctl enable --quiet --now ssh.service
   else
-    systemctl disable --quiet --now ssh.service ssh.socket >/dev/null 2>&1 || true
+    # Masked, for it may be about to start: this is still the boot.
+    systemctl stop ssh.service ssh.socket >/dev/null 2>&1 || true
+    systemctl mask --quiet --now ssh.service ssh.socket
   fi
 }
 

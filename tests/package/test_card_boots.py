@@ -7,155 +7,43 @@ package, TLS, broker and relay.
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from relay.adapters.authority import create_authority, keys
-from relay.card_places import PI_OS
-from relay.issued import Purpose
-from relay.whole_files import make_folder_whole
-from sim.broker import free_port
-from tests.package.debian_root import BootedDebian, DebianRoot, prepared_root
+from relay.adapters.authority import keys
+from tests.package.debian_root import DebianRoot
 from tests.package.debs import BuiltDeb
-from tests.relay.identities import PASSPHRASE, SCRYPT_N
-from tests.system.brokers import MosquittoProcess
-from tests.system.processes import ROOT, Program, run_to_end, until
+from tests.package.workshop import (
+    BOOT,
+    BOOTED_S,
+    PINS,
+    Workshop,
+    assert_clean,
+    blank_pi,
+    first_boot,
+    stages,
+    workshop,
+)
+from tests.relay.identities import SCRYPT_N
+from tests.system.processes import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 
-PACKAGES = ("cloud-init", "nftables", "openssh-server")
-"""What a Raspberry Pi OS has, and a small Debian has not."""
-PI_CLOUD = """\
-datasource_list: [ NoCloud, None ]
-datasource:
-  NoCloud:
-    seedfrom: file:///boot/firmware
-"""
-BOOT = "/boot/firmware"
-PINS = "/run/doorbell-device/control.sock"
-MOCK = f"""\
-[Service]
-ExecStart=
-ExecStart=/usr/bin/doorbell-device run --config /etc/doorbell/device.toml --pins mock --control {PINS}
-"""
-MORE = '[sound]\nplayer = "none"\nvoice = "none"\n\n[logs]\nformat = "json"\n'
-REGISTER = '[[community]]\nid = "xihushan"\nname = "西湖山小区"\n'
-BOOTED_S = 240.0
+WIFI, WIFI_PASSWORD = "邓家: #1", "'\"\\:{}#&*%"
+"""Whatever is special in YAML."""
 
 
-@dataclass
-class Workshop:
-    """The office: broker, relay, authority, and where cards are made."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        """The relay's settings."""
-        return self.folder / "relay.toml"
-
-    def ask(self, *words: str) -> str:
-        """A command of the relay."""
-        return run_to_end([sys.executable, "-m", "relay", *words, "--config", str(self.config)])
-
-
-@contextmanager
-def workshop(folder: Path, deb: BuiltDeb) -> Iterator[Workshop]:
-    """Everything runs; nobody is registered but the community."""
-    port, main = free_port(), folder / "mosquitto.conf"
-    broker = MosquittoProcess(main, port, folder / "broker.log", tls=True)
-    relay = Program("relay", [sys.executable, "-m", "relay", "run", "--config", str(folder / "relay.toml")], folder)
-    authority = create_authority(folder / "authority", "西湖山小区", PASSPHRASE)
-    for purpose, name in ((Purpose.BROKER, "first"), (Purpose.RELAY, "main")):
-        hosts = ("127.0.0.1",) if purpose is Purpose.BROKER else ()
-        make_folder_whole(folder / purpose.value, authority.issue(purpose, name, hosts=hosts).files())
-    (folder / "data").mkdir()
-    (folder / "more.toml").write_text(MORE, "utf-8")
-    (folder / "register.toml").write_text(REGISTER, "utf-8")
-    (folder / "relay.toml").write_text(
-        'name = "main"\ndatabase = "relay.sqlite3"\n\n'
-        f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\nbackoff_max_s = 1.0\n\n'
-        '[mqtt.tls]\nca = "relay/ca.pem"\ncertificate = "relay/certificate.pem"\nkey = "relay/key.pem"\n\n'
-        f'[broker]\ndirectory = "broker"\nlisten = "127.0.0.1"\nport = {port}\ndata = "data"\n'
-        f'log = "file {folder}/broker.log"\nuser = "root"\npid_file = "broker.pid"\n\n'
-        f'[provision]\nhosts = ["127.0.0.1"]\nport = {port}\npackages = ["{deb.path}"]\n'
-        'panel = "more.toml"\nbell = "more.toml"\n\n[status]\nenabled = false\n\n[logs]\nformat = "json"\n',
-        "utf-8",
-    )
-    with ExitStack() as stack:
-        office = Workshop(folder)
-        office.ask("register", "import", str(folder / "register.toml"))
-        office.ask("broker", "config")
-        main.write_text(f"include_dir {folder / 'broker'}\npid_file {folder / 'broker.pid'}\n", "utf-8")
-        stack.callback(broker.stop)
-        broker.start()
-        stack.callback(relay.stop)
-        relay.start()
-        yield office
-
-
-@contextmanager
-def blank_pi(where: Path, deb: BuiltDeb, card: Path) -> Iterator[DebianRoot]:
-    """A root as Raspberry Pi OS has it, with the files of a card on its boot partition."""
-    with prepared_root(where, deb, *PACKAGES) as root:
-        root.inside("/etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg").write_text(PI_CLOUD, "utf-8")
-        mock = root.inside("/etc/systemd/system/doorbell-device.service.d/mock.conf")
-        mock.parent.mkdir(parents=True)
-        mock.write_text(MOCK, "utf-8")
-        boot = root.inside(BOOT)
-        boot.mkdir(parents=True)
-        for name in PI_OS:
-            (boot / name).write_text("of Raspberry Pi OS\n")
-        shutil.copytree(card, boot, dirs_exist_ok=True)
-        yield root
-
-
-def first_boot(root: DebianRoot, machine: BootedDebian) -> None:
-    """Wait until the card is done; where it is not, tell what it was about."""
-    try:
-        until(lambda: not root.inside(f"{BOOT}/doorbell").exists(), "the card is done", within_s=BOOTED_S)
-    except AssertionError as error:
-        units = ("--unit=doorbell-first-boot", "--unit=cloud-init*", "--unit=cloud-config")
-        told = machine.ask("journalctl", "--no-pager", "--lines=60", "--output=cat", *units)
-        raise AssertionError(f"{error}\n{told}") from None
-
-
-def assert_clean(root: DebianRoot, machine: BootedDebian, name: str, secret: bytes) -> None:
-    """It is who it should be, keeps its key to itself, and nobody can come in."""
-    assert machine.run("hostname") == name
-    assert machine.run("date", "+%Z") == "CST"
-    left = [path.name for path in root.inside(BOOT).iterdir()]
-    assert sorted(left) == sorted(PI_OS)
-    key = root.inside("/etc/doorbell/key.pem")
-    assert key.read_bytes() == secret
-    group = int(machine.run("id", "-g", "doorbell"))
-    assert (key.stat().st_uid, key.stat().st_gid, key.stat().st_mode & 0o777) == (0, group, 0o640)
-    shadow = root.inside("/etc/shadow").read_text("utf-8").splitlines()
-    assert [line for line in shadow if not line.split(":")[1].startswith(("!", "*"))] == []
-    assert machine.ask("systemctl", "is-enabled", "ssh.service") == "disabled"
-    assert machine.ask("systemctl", "is-active", "ssh.service") == "inactive"
-    # Not told apart from a card that is still to be done: cloud-init would begin anew without its files.
-    assert root.inside("/etc/cloud/cloud-init.disabled").exists()
-    assert machine.ask("systemctl", "is-enabled", "doorbell-first-boot.service") == "disabled"
-    # In a container nobody may load a firewall (nftables); nothing else has failed.
-    failed = machine.run("systemctl", "list-units", "--failed", "--no-legend", "--plain").split("\n")
-    assert [line.split()[0] for line in failed if line] == ["nftables.service"]
-
-
-def stages(office: Workshop) -> dict[str, str]:
-    """How far the devices are, as the technician is told."""
-    words = [sys.executable, "-m", "relay", "provision", "status", "--json", "--config", str(office.config)]
-    told = subprocess.run(words, capture_output=True, cwd=ROOT, check=False, text=True)
-    assert told.returncode in (0, 1), told.stderr
-    return {one["device"]: one["stage"] for one in json.loads(told.stdout)}
+def netplan(root: DebianRoot) -> None:
+    """What the Wi-Fi's daemon is told, of the card's network."""
+    root.run("install", "-D", "-m", "600", f"{BOOT}/network-config", "/srv/plan/etc/netplan/50-cloud-init.yaml")
+    root.run("netplan", "generate", "--root-dir", "/srv/plan")
+    told = root.inside("/srv/plan/run/netplan/wpa-wlan0.conf").read_text("utf-8")
+    assert f'psk="{WIFI_PASSWORD}"' in told
+    assert f'ssid=P"{WIFI}"' in told
+    assert "country=CN" in told
 
 
 CUTS = (
@@ -166,32 +54,62 @@ CUTS = (
 """The power goes as soon as this is there."""
 
 
-def test_two_cards_become_a_pair_that_rings(tmp_path: Path, deb: BuiltDeb, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is typed. Of one of them the power is cut three times during its first boot."""
+PANEL = ("provision", "--household", "lin", "--role", "panel", "--label", "林奶奶", "--place", "7栋301")
+BELL = ("provision", "--household", "lin", "--role", "bell", "--person", "deng", "--name", "邓明")
+
+
+@pytest.fixture
+def office(tmp_path: Path, deb: BuiltDeb, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+    """It runs, and has a home's Wi-Fi password on file."""
     monkeypatch.setattr(keys, "SCRYPT_N", SCRYPT_N)
     folder = tmp_path / "office"
     folder.mkdir()
+    with workshop(folder, deb.path) as made:
+        (folder / "wifi.password").write_text(f"{WIFI_PASSWORD}\n", "utf-8")
+        yield made
+
+
+def test_what_a_card_says_is_understood(office: Workshop, tmp_path: Path, deb: BuiltDeb) -> None:
+    """By cloud-init, by netplan and by the kernel's firewall."""
+    card = tmp_path / "card"
+    office.ask(*PANEL, "--to", str(card), "--wifi", WIFI, "--wifi-password-file", str(office.folder / "wifi.password"))
+    with blank_pi(tmp_path / "root", deb, card) as root:
+        # Of a network it has a schema for cables only, and hands everything to netplan.
+        root.run("cloud-init", "schema", "--config-file", f"{BOOT}/user-data")
+        netplan(root)
+        root.run("nft", "--file", f"{BOOT}/doorbell/doorbell.nft")  # in a network of its own
+
+
+def test_two_cards_become_a_pair_that_rings(office: Workshop, tmp_path: Path, deb: BuiltDeb) -> None:
+    """Nothing is typed into them: switched on together they register, pass their tests, and ring."""
     cards = {name: tmp_path / f"card-{name}" for name in ("panel-lin", "bell-deng")}
+    office.ask(*PANEL, "--to", str(cards["panel-lin"]))
+    office.ask(*BELL, "--to", str(cards["bell-deng"]))
+    assert stages(office) == {"panel-lin": "made", "bell-deng": "made"}
+    secrets = {name: (card / "doorbell" / "key.pem").read_bytes() for name, card in cards.items()}
     with ExitStack() as stack:
-        office = stack.enter_context(workshop(folder, deb))
-        words = ("provision", "--household", "lin", "--role")
-        office.ask(*words, "panel", "--label", "林奶奶", "--place", "7栋301", "--to", str(cards["panel-lin"]))
-        office.ask(*words, "bell", "--person", "deng", "--name", "邓明", "--to", str(cards["bell-deng"]))
-        assert stages(office) == {"panel-lin": "made", "bell-deng": "made"}
-        secrets = {name: (card / "doorbell" / "key.pem").read_bytes() for name, card in cards.items()}
-        panel, bell = (stack.enter_context(blank_pi(tmp_path / name, deb, card)) for name, card in cards.items())
-        panel.run("cloud-init", "schema", "--config-file", f"{BOOT}/user-data")
-        panel.run("cloud-init", "schema", "--schema-type", "network-config", "--config-file", f"{BOOT}/network-config")
-        panel.run("nft", "--file", f"{BOOT}/doorbell/doorbell.nft")  # in a network of its own
+        roots = {name: stack.enter_context(blank_pi(tmp_path / name, deb, card)) for name, card in cards.items()}
+        machines = {name: stack.enter_context(root.booted(network=True, up_s=0)) for name, root in roots.items()}
+        for name, machine in machines.items():
+            first_boot(roots[name], machine)
+            until(machine.is_up, "it has booted", within_s=BOOTED_S)
+            assert_clean(roots[name], machine, name, secrets[name])
+        until(lambda: set(stages(office).values()) == {"tested"}, "both have passed their test", BOOTED_S)
+        machines["panel-lin"].run("doorbell-device", "pins", "press", "help", "--socket", PINS)
+        until(lambda: set(stages(office).values()) == {"installed"}, "the bell has rung", BOOTED_S)
+
+
+def test_a_first_boot_goes_on_wherever_the_power_was_cut(office: Workshop, tmp_path: Path, deb: BuiltDeb) -> None:
+    card = tmp_path / "card"
+    office.ask(*PANEL, "--to", str(card))
+    secret = (card / "doorbell" / "key.pem").read_bytes()
+    with blank_pi(tmp_path / "root", deb, card) as root:
         for place in CUTS:
-            with panel.booted(network=True, up_s=0) as machine:
-                until(panel.inside(place).exists, f"{place} is there", within_s=BOOTED_S)
+            with root.booted(network=True, up_s=0) as machine:
+                until(root.inside(place).exists, f"{place} is there", within_s=BOOTED_S)
                 machine.cut()
-        panels, bells = (stack.enter_context(root.booted(network=True, up_s=0)) for root in (panel, bell))
-        for root, machine, name in ((panel, panels, "panel-lin"), (bell, bells, "bell-deng")):
+        with root.booted(network=True, up_s=0) as machine:
             first_boot(root, machine)
             until(machine.is_up, "it has booted", within_s=BOOTED_S)
-            assert_clean(root, machine, name, secrets[name])
-        until(lambda: stages(office) == {"panel-lin": "tested", "bell-deng": "tested"}, "both have passed their test")
-        panels.run("doorbell-device", "pins", "press", "help", "--socket", PINS)
-        until(lambda: stages(office) == {"panel-lin": "installed", "bell-deng": "installed"}, "the bell has rung")
+            assert_clean(root, machine, "panel-lin", secret)
+            until(lambda: stages(office) == {"panel-lin": "tested"}, "it has passed its test", BOOTED_S)

@@ -239,3 +239,52 @@ def test_a_lost_panel_leaves_a_household_that_cannot_press(workshop: Office) -> 
     assert workshop.run("provision", "replace", "button-liu", "--to", "card")[0] == 0
     code, out, _ = workshop.run("provision", "lock-out", "button-liu", "--why", "lost", "--language", "en")
     assert (code, "柳奶奶 西湖山小区 3栋502: no panel is left" in out) == (0, True)
+
+
+def replace_setting(office: Office, before: str, after: str) -> None:
+    text = office.config.read_text("utf-8")
+    assert before in text
+    office.config.write_text(text.replace(before, after), "utf-8")
+
+
+def test_where_the_broker_is_follows_from_the_relay_if_it_is_elsewhere(workshop: Office) -> None:
+    hosts = 'hosts = ["broker.example.org"]\n'
+    replace_setting(workshop, hosts, "")
+    words = ("provision", "--role", "panel", "--household", "liu", "--to", "card")
+    code, _, err = workshop.run(*words)
+    assert (code, "[provision] hosts" in err) == (ExitCode.SETUP, True)
+    tls = '[mqtt.tls]\nca = "ca.pem"\n'
+    mqtt = f'[mqtt]\nhost = "10.1.2.3"\nport = 8885\n{tls}[[mqtt.fallback]]\nhost = "10.1.2.4"\n\n[provision]\n'
+    replace_setting(workshop, "[provision]\n", mqtt)
+    assert workshop.run(*words)[0] == 0
+    told = tomllib.loads((workshop.folder / "card" / "doorbell" / "device.toml").read_text("utf-8"))["mqtt"]
+    assert (told["host"], told["port"], told["fallback"]) == ("10.1.2.3", 8885, [{"host": "10.1.2.4"}])
+
+
+def test_keys_of_technicians_are_keys(workshop: Office) -> None:
+    replace_setting(workshop, "[provision]\n", '[provision]\nssh_keys = "keys.pub"\n')
+    keys, key = workshop.folder / "keys.pub", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample technician"
+    words = ("provision", "--role", "panel", "--household", "liu", "--to", "card")
+    for text in (None, f"# ours\n{key}\npassword123\n"):
+        if text is not None:
+            keys.write_text(text, "utf-8")
+        assert workshop.run(*words)[0] == ExitCode.SETUP
+    keys.write_text(f"# ours\n\n{key}\n", "utf-8")
+    assert workshop.run(*words)[0] == 0
+    assert key in (workshop.folder / "card" / "user-data").read_text("utf-8")
+
+
+def test_a_broker_that_cannot_be_told_keeps_no_card_back(workshop: Office) -> None:
+    replace_setting(workshop, "[provision]\n", '[broker]\ndirectory = "broker"\n\n[provision]\n')
+    code, out, err = workshop.run(
+        "provision", "--role", "panel", "--household", "liu", "--to", "card", "--language", "en"
+    )
+    assert (code, "panel-liu: panel" in out, "broker reload" in err) == (0, True, True)
+    assert (workshop.folder / "card" / "user-data").exists()
+
+
+def test_what_was_done_is_in_the_audit_log(workshop: Office) -> None:
+    assert workshop.run("provision", "--role", "panel", "--household", "liu", "--to", "card")[0] == 0
+    code, out, _ = workshop.run("audit", "list", "--json")
+    assert code == 0
+    assert all(word in out for word in ("register_imported", "identity_issued", "panel-liu"))
