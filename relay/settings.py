@@ -95,6 +95,8 @@ class RetentionSettings(Settings):
     rejected_days: Annotated[int, Field(ge=1, le=36_525)] = 90
     """Messages that could not be used, of which the newest 10,000 are kept anyway."""
 
+    register_days: Annotated[int, Field(ge=1, le=36_525)] = 90
+    """Registers of before an import, which are kept beside the database."""
     audit_days: Annotated[int, Field(ge=183, le=36_525)] = 1_096
     """Who looked at whom, and who changed what. Half a year is the least that China's Cybersecurity Law (article 21)
     lets network logs be kept; three years as for the journal."""

@@ -222,7 +222,7 @@ class SqlStore:
     @property
     def people(self) -> SqlPeople:
         """Accounts, their sessions and links."""
-        return SqlPeople(self._engine, self._reader, self._errors)
+        return SqlPeople(self._engine, self._reader, self.seal, self._errors)
 
     def replace_register(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, text, update
 
 from relay.adapters import store_schema as schema
+from relay.adapters.sealing import Seal
 from relay.adapters.store_audit import append_line
 from relay.people import Account, Grant, Link, LinkPurpose, Role, Session
 from relay.people_store import Told
@@ -21,8 +22,11 @@ _journal = schema.journal
 class SqlPeople:
     """Accounts of a database. Every failure is a ``StoreError``."""
 
-    def __init__(self, engine: Engine, reader: Engine, errors: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self, engine: Engine, reader: Engine, seal: Seal, errors: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self._engine = engine
+        self._seal = seal
         self._reader = reader
         self._errors = errors
 
@@ -32,18 +36,18 @@ class SqlPeople:
     def accounts(self) -> list[Account]:
         """All, by login; erased ones last."""
         with self._errors(), self._reader.begin() as connection:
-            found = _accounts(connection)
+            found = _accounts(connection, self._seal)
         return sorted(found, key=lambda account: (account.erased, account.login, account.id))
 
     def account(self, account: str) -> Account | None:
         """By id."""
         with self._errors(), self._reader.begin() as connection:
-            return next(iter(_accounts(connection, _account.c.id == account)), None)
+            return next(iter(_accounts(connection, self._seal, _account.c.id == account)), None)
 
     def by_login(self, login: str) -> tuple[Account, str | None] | None:
         """With the hash of its password, if it has one."""
         with self._errors(), self._reader.begin() as connection:
-            found = next(iter(_accounts(connection, _account.c.login == login)), None)
+            found = next(iter(_accounts(connection, self._seal, _account.c.login == login)), None)
             if found is None:
                 return None
             return found, connection.execute(select(_account.c.password).where(_account.c.id == found.id)).scalar()
@@ -51,7 +55,7 @@ class SqlPeople:
     def by_subject(self, subject: str) -> Account | None:
         """By who it is at the OpenID provider."""
         with self._errors(), self._reader.begin() as connection:
-            return next(iter(_accounts(connection, _account.c.subject == subject)), None)
+            return next(iter(_accounts(connection, self._seal, _account.c.subject == subject)), None)
 
     def add(self, account: Account, password: str | None, told: Told) -> bool:
         """Add an account with its roles; False if the login or the subject is another's."""
@@ -65,7 +69,7 @@ class SqlPeople:
             values = {
                 "id": account.id,
                 "login": account.login,
-                "name": account.name,
+                "name": self._seal.close_text(f"account.name {account.id}", account.name),
                 "subject": account.subject,
                 "person": account.person,
                 "language": account.language,
@@ -137,7 +141,7 @@ class SqlPeople:
             row = connection.execute(select(_session).where(_session.c.id == session)).first()
             if row is None:
                 return None
-            (account,) = _accounts(connection, _account.c.id == row.account)
+            (account,) = _accounts(connection, self._seal, _account.c.id == row.account)
             return _read_session(row), account
 
     def touch(self, session: str, at: datetime) -> None:
@@ -217,7 +221,7 @@ def _write_grants(connection: Connection, account: str, grants: Sequence[Grant])
         connection.execute(insert(_role), rows)
 
 
-def _accounts(connection: Connection, *which: Any) -> list[Account]:
+def _accounts(connection: Connection, seal: Seal, *which: Any) -> list[Account]:
     rows = connection.execute(select(_account).where(*which)).all()
     grants: dict[str, list[Grant]] = {row.id: [] for row in rows}
     told = select(_role)
@@ -230,7 +234,7 @@ def _accounts(connection: Connection, *which: Any) -> list[Account]:
         Account(
             id=row.id,
             login=row.login or "",
-            name=row.name,
+            name=seal.open_text_or(row.login or "", f"account.name {row.id}", row.name),
             created_at=row.created_at,
             person=row.person,
             language=row.language,

@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 
 from relay.adapters.store_rows import from_ms, to_ms
 
-SCHEMA_HEAD = "0006"
+SCHEMA_HEAD = "0007"
 """The newest migration; a test compares it with relay/adapters/migrations."""
 
 OPEN = "stage <> 'closed'"

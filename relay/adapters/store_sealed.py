@@ -15,14 +15,23 @@ from relay.verdict import Fault, Finding
 
 KEY_IN_USE = "privacy_key"
 """The key in ``meta`` with the id of the privacy key with which everything is sealed."""
-SEALED_SINCE = "0006"
-"""The migration that seals what earlier releases have written openly."""
+SEALED_SINCE = "0007"
+"""The last migration that seals what earlier releases have written openly."""
 SHOWN = 100
 
 
 def tables_of_people() -> tuple[Table, ...]:
     """The tables in which something is sealed, or was open before everything was."""
-    return (*SEALED, schema.twin, schema.notice, schema.command, schema.rejected, schema.alarm, schema.journal)
+    return (
+        *SEALED,
+        schema.account,
+        schema.twin,
+        schema.notice,
+        schema.command,
+        schema.rejected,
+        schema.alarm,
+        schema.journal,
+    )
 
 
 def sealed_with(connection: Connection, seal: Seal) -> None:
@@ -96,6 +105,7 @@ def _columns() -> Iterator[tuple[Table, str]]:
     for table, columns in SEALED.items():
         for column in columns:
             yield table, column
+    yield schema.account, "name"
     yield schema.twin, "content"
     yield schema.notice, "body"
     yield schema.command, "note"

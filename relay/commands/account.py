@@ -115,7 +115,7 @@ def role(
         account = find_account(setting, store, login)
         give = _grants(setting, store, role or (), account.person)
         change = change_roles(account.grants, give, _parse_roles(setting, take or ()))
-        _keep_an_office(setting, store, replace(account, grants=change.grants))
+        keep_an_office(setting, store, replace(account, grants=change.grants))
         if change.given or change.taken:
             detail = {"given": [str(one) for one in change.given], "taken": [str(one) for one in change.taken]}
             word = AuditWord.ROLE_GIVEN if change.given else AuditWord.ROLE_TAKEN
@@ -129,7 +129,7 @@ def lock(context: typer.Context, login: WhichArgument, config: ConfigOption = DE
     setting = enter(context, config)
     with setting.store() as store:
         account = find_account(setting, store, login)
-        _keep_an_office(setting, store, replace(account, locked=True))
+        keep_an_office(setting, store, replace(account, locked=True))
         store.people.set_locked(account.id, True, tell(AuditWord.ACCOUNT_LOCKED, account=account.id))
         note(setting, store)
     setting.out.print(setting.say(say.LOCKED, login=account.login))
@@ -243,7 +243,7 @@ def erase(
     setting = enter(context, config)
     with setting.store() as store:
         account = find_account(setting, store, login)
-        _keep_an_office(setting, store, replace(account, locked=True))
+        keep_an_office(setting, store, replace(account, locked=True))
         if not yes and not typer.confirm(setting.say(say.ERASE_ASK, login=account.login, name=account.name)):
             setting.out.print(setting.say(say.NOT_ERASED))
             raise typer.Exit(1)
@@ -295,7 +295,7 @@ def _grants(setting: Setting, store: SqlStore, words: Sequence[str], person: str
     return tuple(sorted(set(grants), key=str))
 
 
-def _keep_an_office(setting: Setting, store: SqlStore, after: Account) -> None:
+def keep_an_office(setting: Setting, store: SqlStore, after: Account) -> None:
     """Refuse what would leave nobody who can manage accounts on the pages."""
     others = [after if one.id == after.id else one for one in store.people.accounts()]
     before = [one for one in store.people.accounts() if _manages(one)]

@@ -11,15 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
+from doorbell.wire import format_time
 from relay.adapters.store import SqlStore
 from relay.adapters.store_rotate import rotate
 from relay.adapters.store_subject import Traces
 from relay.audit import AuditWord
+from relay.commands.account import keep_an_office
 from relay.commands.auditing import note, tell, write_line
 from relay.commands.kept_registers import kept_registers
 from relay.commands.setting import DEFAULT_CONFIG, SHORT_ID, ConfigOption, JsonOption, Setting, enter
 from relay.core.register import Register
-from relay.privacy import Subject, find_subject, left_alone
+from relay.people import Account
+from relay.privacy import Subject, SubjectKind, find_subject, left_alone
 from relay.privacy_export import export_of, readable_lines
 from relay.privacy_key import make_keys, read_keys
 from relay.texts import privacy as say
@@ -43,6 +46,7 @@ def export(
         _, register = store.load_register()
         subject = _find(setting, register, subject_id)
         told = export_of(register, subject, store.subjects.export(subject))
+        told["accounts"] = [_account_facts(store, account) for account in _accounts_of(store, subject)]
         write_line(setting, store, AuditWord.PERSON_EXPORTED, **_about(subject))
     if as_json:
         typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
@@ -69,7 +73,10 @@ def erase(
         subject = _find(setting, known[1], subject_id)
         _refuse_while_open(setting, subject, store.subjects.open_matters(subject))
         copies = kept_registers(setting)
-        _tell_what_goes(setting, known[1], subject, store.subjects.traces(subject), copies)
+        accounts = _accounts_of(store, subject)
+        for account in accounts:
+            keep_an_office(setting, store, replace(account, locked=True))
+        _tell_what_goes(setting, known[1], subject, store.subjects.traces(subject), copies, accounts)
         if dry_run:
             setting.out.print(setting.say(say.DRY_RUN))
             return
@@ -81,6 +88,8 @@ def erase(
         if done is None:
             raise setting.refuse(say.CHANGED_MEANWHILE)
         _refuse_while_open(setting, subject, done if isinstance(done, list) else [])
+        for account in accounts:
+            store.people.erase(account.id, tell(AuditWord.ACCOUNT_ERASED, account=account.id))
         for copy in copies:
             copy.unlink(missing_ok=True)
         note(setting, store)
@@ -147,6 +156,25 @@ def _find(setting: Setting, register: Register, subject_id: str) -> Subject:
     return subject
 
 
+def _accounts_of(store: SqlStore, subject: Subject) -> list[Account]:
+    person = subject.kind is SubjectKind.PERSON
+    return [account for account in store.people.accounts() if person and account.person == subject.id]
+
+
+def _account_facts(store: SqlStore, account: Account) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "login": account.login,
+        "name": account.name,
+        "roles": [str(grant) for grant in account.grants],
+        "created_at": format_time(account.created_at),
+        "sessions": [
+            {"created_at": format_time(one.created_at), "seen_at": format_time(one.seen_at), "address": one.address}
+            for one in store.people.sessions(account.id)
+        ],
+    }
+
+
 def _about(subject: Subject) -> dict[str, Any]:
     return {"community": subject.community, subject.kind.value: subject.id}
 
@@ -157,11 +185,20 @@ def _refuse_while_open(setting: Setting, subject: Subject, matters: list[str]) -
         raise setting.refuse(say.OPEN_MATTERS, id=subject.id, alarms=alarms)
 
 
-def _tell_what_goes(setting: Setting, register: Register, subject: Subject, traces: Traces, copies: list[Path]) -> None:
+def _tell_what_goes(
+    setting: Setting,
+    register: Register,
+    subject: Subject,
+    traces: Traces,
+    copies: list[Path],
+    accounts: list[Account],
+) -> None:
     told = [setting.say(say.WILL_ERASE, id=subject.id, words="  ".join(map(visible, subject.words)))]
     if subject.devices:
         told.append(setting.say(say.AND_DEVICES, devices=" ".join(subject.devices)))
     told.append(setting.say(say.AND_TRACES, **_counts(traces)))
+    if accounts:
+        told.append(setting.say(say.AND_ACCOUNTS, logins=" ".join(account.login for account in accounts)))
     if copies:
         told.append(setting.say(say.AND_COPIES, files=" ".join(copy.name for copy in copies)))
     if homes := left_alone(register, subject):

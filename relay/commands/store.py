@@ -19,12 +19,14 @@ from relay.adapters.store import SqlStore
 from relay.audit import AuditWord
 from relay.audit_head import read_head
 from relay.commands.auditing import head_path, note, whoever_runs_this, write_line
+from relay.commands.kept_registers import kept_registers
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Setting, enter, make_folder
 from relay.commands.showing import local_time
 from relay.retention import Kept, Retained
 from relay.texts import Text
 from relay.texts import audit as say_audit
 from relay.texts import commands as say
+from relay.texts import privacy as say_privacy
 from relay.texts.words import FAULTS, KEPT
 from relay.verdict import Finding, Verdict
 
@@ -127,11 +129,18 @@ def retain(
         ]
         of_audit = now - timedelta(days=periods.audit_days)
         rows.append(_Row("audit", say_audit.COL_AUDIT, periods.audit_days, store.audit.count_old(of_audit), 0))
+        of_register = now - timedelta(days=periods.register_days)
+        copies = kept_registers(setting, of_register)
+        found = Retained(of_register, len(copies), len(kept_registers(setting)) - len(copies))
+        rows.append(_Row("registers", say_privacy.KEPT_REGISTERS, periods.register_days, found, 0))
         if not dry_run:
             with _counting(setting, say.FORGETTING) as count:
-                gone = store.forget_old(before, count)
-                cut = store.audit.cut(of_audit, whoever_runs_this(), now, count)
-            rows = [replace(row, gone=cut if row.key == "audit" else gone[Kept(row.key)]) for row in rows]
+                gone: dict[str, int] = {kind.value: rows for kind, rows in store.forget_old(before, count).items()}
+                for copy in copies:
+                    copy.unlink(missing_ok=True)
+                gone["registers"] = len(copies)
+                gone["audit"] = store.audit.cut(of_audit, whoever_runs_this(), now, count)
+            rows = [replace(row, gone=gone[row.key]) for row in rows]
             write_line(setting, store, AuditWord.STORE_RETAINED, {row.key: row.gone for row in rows})
     if as_json:
         told = {

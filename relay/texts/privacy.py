@@ -61,6 +61,7 @@ AND_TRACES = Text(
     "另有：备注 {notes}、通知 {notices}、无法使用的消息 {rejected}、设备上显示的内容 {twins}、事件 {events}",
     "also: notes {notes}, notices {notices}, rejected messages {rejected}, states of devices {twins}, events {events}",
 )
+AND_ACCOUNTS = Text("账号：{logins}", "accounts: {logins}")
 AND_COPIES = Text("登记表的旧副本：{files}", "kept copies of the register: {files}")
 LEFT_ALONE = Text("以后没有志愿者的住户：{homes}", "households that will have no volunteer: {homes}")
 STAYS = Text(
@@ -69,6 +70,7 @@ STAYS = Text(
     "back-ups of before (until they are deleted; after restoring one, erase again).",
 )
 COPY_UNREADABLE = Text("{path} 用 {key_file} 里的密钥打不开", "{path} cannot be opened with the keys in {key_file}")
+KEPT_REGISTERS = Text("登记表的旧副本", "kept copies of the register")
 TYPE_ID = Text("确认删除，请输入编号 {id}", "To erase, type the id {id}")
 NOT_ERASED = Text("没有删除。", "Nothing was erased.")
 DRY_RUN = Text("这是演习：什么也没有改。", "A dry run: nothing was changed.")
@@ -117,6 +119,7 @@ TITLES: Mapping[str, Text] = {
     "notices": Text("发给网络通知的内容", "What webhooks were told"),
     "rejected": Text("不能使用的消息", "Rejected messages"),
     "shown_at": Text("显示其称呼或住址的设备", "Devices that show their name or address"),
+    "accounts": Text("账号和登录", "Accounts and sign-ins"),
     "accesses": Text("谁看过、改过", "Who has looked at this or changed it"),
 }
 """The parts of an export."""

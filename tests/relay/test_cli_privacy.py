@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from doorbell.service import ExitCode
 from relay.adapters.store import SqlStore
@@ -271,3 +274,45 @@ def test_a_kept_register_without_its_key_says_so(office: Office) -> None:
     office.run("privacy", "key", "rotate", "--destroy-old")
     code, _, err = office.run("register", "check", str(kept))
     assert (code, kept.name in err) == (ExitCode.SETUP, True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Accounts, and kept registers
+
+
+def test_whose_account_it_is_goes_with_the_person(office: Office) -> None:
+    close_alarm(office)
+    words = ("--name", "彭小平", "--role", "volunteer:xihu", "--person", "peng")
+    assert office.run("account", "add", "xiaoping", *words)[0] == 0
+    with closing(office.store()) as store, store.reading() as connection:
+        assert "彭小平" not in str(connection.execute(text("SELECT * FROM account")).all())
+    told = json.loads(office.run("privacy", "export", "peng", "--json")[1])
+    assert [(one["login"], one["name"], one["roles"]) for one in told["accounts"]] == [
+        ("xiaoping", "彭小平", ["volunteer:xihu"])
+    ]
+    code, out, err = office.run("privacy", "erase", "peng", "--confirm", "peng", "--wait", "0")
+    assert (code, "账号：xiaoping" in out) == (0, True), err
+    with closing(office.store()) as store:
+        (account,) = store.people.accounts()
+        assert (account.login, account.name, account.person, account.erased) == ("", "", None, True)
+
+
+def test_the_only_one_who_manages_accounts_is_not_erased_by_the_way(office: Office) -> None:
+    close_alarm(office)
+    words = ("--name", "彭小平", "--role", "office:*", "--person", "peng")
+    assert office.run("account", "add", "xiaoping", *words)[0] == 0
+    assert office.run("privacy", "erase", "peng", "--confirm", "peng", "--wait", "0")[0] == ExitCode.SETUP
+    assert "彭小平" in texts(office)
+
+
+def test_kept_registers_go_in_their_time(office: Office) -> None:
+    old, new = (office.folder / "data" / f"relay-register-{number}.toml" for number in (1, 2))
+    for path in (old, new):
+        path.write_bytes(b"a register of before")
+    long_ago = time.time() - 91 * 86_400
+    os.utime(old, (long_ago, long_ago))
+    assert json.loads(office.run("store", "retain", "--dry-run", "--json")[1])["registers"]["old"] == 1
+    assert old.exists()
+    told = json.loads(office.run("store", "retain", "--json")[1])["registers"]
+    assert (told["old"], told["staying"], told["gone"]) == (1, 1, 1)
+    assert (old.exists(), new.exists()) == (False, True)

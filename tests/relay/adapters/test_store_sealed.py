@@ -27,7 +27,7 @@ from relay.verdict import Fault
 from tests.postgres import PostgresServer
 from tests.relay.adapters.test_migrations import check
 from tests.relay.care import change, everything, fill
-from tests.relay.old_store import read_golden, rebuild
+from tests.relay.old_store import migrate_to, read_golden, rebuild
 from tests.relay.rows import T0, a_register, uid
 from tests.relay.search import forms, found
 
@@ -262,3 +262,19 @@ def test_traces_that_cannot_be_removed_now_are_told(tmp_path: Path, capsys: pyte
             with closing(SqlStore(tmp_path / "relay.sqlite3", busy_s=0)) as waiting:
                 waiting._database.forget_traces()
     assert "store.traces_left" in capsys.readouterr().out
+
+
+def test_the_name_of_an_account_that_stood_there_openly_is_sealed(place: Place) -> None:
+    with closing(SqlStore(place)) as store:
+        store._database.prepare()
+        with store._engine.begin() as connection:
+            migrate_to(connection, "0006")
+            added = "(id, login, name, language, locked, created_at) VALUES ('a', 'wang', '王芳', 'zh-CN', :no, 0)"
+            connection.execute(text(f"INSERT INTO account {added}"), {"no": False})
+        store.upgrade()
+        with store.reading() as connection:
+            assert "王芳" not in str(connection.execute(text("SELECT * FROM account")).all())
+        assert [account.name for account in store.people.accounts()] == ["王芳"]
+        change(store, "UPDATE account SET name = 'x'")
+        assert [finding.subject for finding in store.verify().findings] == ["account.name"]
+        assert [account.name for account in store.people.accounts()] == ["wang"]
