@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from doorbell.errors import PeerError
+from doorbell.ids import SLUG_PATTERN
 from doorbell.link import Delivery
 from doorbell.values import value
 from doorbell.wire import (
@@ -28,6 +30,7 @@ from relay.ports import RejectedRow
 
 REMEMBERED = 4_096
 """Rejected messages recognised when they come again; a device that nobody registered sends the same for ever."""
+_ID = re.compile(SLUG_PATTERN)
 LOGGED_A_MINUTE = 20
 """Rejected messages logged one by one; a flood of rubbish must not bury in the log what it could not stop."""
 _MINUTE_MS = 60_000
@@ -136,8 +139,16 @@ class RejectMemory:
         return RejectedRow(at, delivery.topic[:1000], delivery.payload[:MAX_PAYLOAD_BYTES], reason, detail[:500])
 
 
+def ids_of(topic: str) -> str:
+    """A topic for the log: every level that is no id or channel of ours becomes ``?``, for it may be anybody's name."""
+    return "/".join(level if _ID.match(level) else "?" for level in topic[:200].split("/"))
+
+
 class RejectLog:
-    """Tells whoever reads the log what was rejected: the first of a minute one by one, the rest by their number."""
+    """Tells whoever reads the log what was rejected: the first of a minute one by one, the rest by their number.
+
+    What the sender wrote is not in the log, which may travel; ``doorbell-relay rejected list`` shows it.
+    """
 
     def __init__(self, log: Any) -> None:
         self._log = log
@@ -158,6 +169,6 @@ class RejectLog:
         self._count, self._fresh = self._count + self._fresh, 0
         for row in rows[: LOGGED_A_MINUTE - self._lines]:
             self._lines += 1
-            self._log.warning("message.rejected", reason=row.reason, detail=row.detail, topic=row.topic[:200])
+            self._log.warning("message.rejected", reason=row.reason, topic=ids_of(row.topic))
         if self._count and self._ends_ms is None:
             self._ends_ms = mono_ms + _MINUTE_MS

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from doorbell.errors import SetupError
 from doorbell.wire import format_time
 from relay.adapters.store import SqlStore
 from relay.adapters.store_rotate import rotate
@@ -22,6 +23,7 @@ from relay.commands.kept_registers import kept_registers
 from relay.commands.setting import DEFAULT_CONFIG, SHORT_ID, ConfigOption, JsonOption, Setting, enter
 from relay.core.register import Register
 from relay.people import Account
+from relay.ports import StoreError
 from relay.privacy import Subject, SubjectKind, find_subject, left_alone
 from relay.privacy_export import export_of, readable_lines
 from relay.privacy_key import make_keys, read_keys
@@ -147,6 +149,42 @@ def rotate_(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def erased_subjects(setting: Setting) -> list[str]:
+    """Ids that the audit log of the present database says were erased, and that are not registered anew."""
+    if not SqlStore.is_made(setting.database):
+        return []
+    try:
+        with setting.store() as store:
+            _, register = store.load_register()
+            lines = [line for line in store.audit.lines() if line.what == AuditWord.PERSON_ERASED]
+    except (StoreError, SetupError):
+        return []  # damaged, which is why it is to be replaced
+    ids = dict.fromkeys(line.household or line.person or "" for line in lines)
+    return [id_ for id_ in ids if id_ and find_subject(register, id_) is None]
+
+
+def erase_again(setting: Setting, ids: Sequence[str]) -> list[str]:
+    """Erase those of these that a restored database has again; returns which. No relay runs."""
+    done = []
+    with setting.store() as store:
+        for id_ in ids:
+            known = store.load_register()
+            if (subject := find_subject(known[1], id_)) is None:
+                continue
+            told = tell(AuditWord.PERSON_ERASED, {"after": "restore"}, **_about(subject))
+            if isinstance(store.subjects.erase(subject, known, told), Traces):
+                for account in _accounts_of(store, subject):
+                    store.people.erase(account.id, tell(AuditWord.ACCOUNT_ERASED, account=account.id))
+                store.subjects.blank(subject)
+                done.append(id_)
+            else:
+                setting.warn(say.NOT_ERASED_AGAIN, id=id_)
+        if done:
+            store.forget_traces()
+            note(setting, store)
+    return done
 
 
 def _find(setting: Setting, register: Register, subject_id: str) -> Subject:

@@ -20,6 +20,7 @@ from relay.audit import AuditWord
 from relay.audit_head import read_head
 from relay.commands.auditing import head_path, note, whoever_runs_this, write_line
 from relay.commands.kept_registers import kept_registers
+from relay.commands.privacy import erase_again, erased_subjects
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Setting, enter, make_folder
 from relay.commands.showing import local_time
 from relay.retention import Kept, Retained
@@ -104,11 +105,15 @@ def restore(
 
     base = setting.beside_the_database
     kept = base.with_name(f"{base.name}-before-restore-{_stamp()}.sqlite3")
+    erased = erased_subjects(setting)
     done = put_back(setting.database, file, kept, refuse, setting.seal)
     _tell_restored(setting, file)
+    again = erase_again(setting, erased)
     setting.out.print(
         setting.say(say.RESTORED, path=file, alarms=done.verdict.alarms, open=done.verdict.open_alarms), soft_wrap=True
     )
+    if again:
+        setting.out.print(setting.say(say_privacy.ERASED_AGAIN, ids=" ".join(again)), soft_wrap=True)
     if done.kept is not None:
         setting.out.print(setting.say(say.KEPT_BEFORE, path=done.kept), soft_wrap=True)
 

@@ -65,12 +65,17 @@ AND_ACCOUNTS = Text("账号：{logins}", "accounts: {logins}")
 AND_COPIES = Text("登记表的旧副本：{files}", "kept copies of the register: {files}")
 LEFT_ALONE = Text("以后没有志愿者的住户：{homes}", "households that will have no volunteer: {homes}")
 STAYS = Text(
-    "保留：日志、警报和事件里的编号（没有登记表就查不出是谁），操作记录，以及以前的备份（按保存期限删除；恢复备份后请再删一次）。",
+    "保留：日志、警报和事件里的编号（没有登记表就查不出是谁），操作记录，以及以前的备份（按保存期限删除；在本机恢复时会再次删除）。",
     "What stays: ids in the journal, alarms and events (without the register they tell of nobody), the audit log, and "
-    "back-ups of before (until they are deleted; after restoring one, erase again).",
+    "back-ups of before (until they are deleted; one that is restored here is erased from again).",
 )
 COPY_UNREADABLE = Text("{path} 用 {key_file} 里的密钥打不开", "{path} cannot be opened with the keys in {key_file}")
 KEPT_REGISTERS = Text("登记表的旧副本", "kept copies of the register")
+ERASED_AGAIN = Text("备份里有已删除的人或户，已再次删除：{ids}", "in the back-up, erased since, erased again: {ids}")
+NOT_ERASED_AGAIN = Text(
+    "备份里有已删除的 {id}，但有未结束的警报，请之后再删：doorbell-relay privacy erase {id}",
+    "the back-up has {id}, who was erased since, and an alarm is open: doorbell-relay privacy erase {id} afterwards",
+)
 TYPE_ID = Text("确认删除，请输入编号 {id}", "To erase, type the id {id}")
 NOT_ERASED = Text("没有删除。", "Nothing was erased.")
 DRY_RUN = Text("这是演习：什么也没有改。", "A dry run: nothing was changed.")

@@ -276,6 +276,38 @@ def test_a_kept_register_without_its_key_says_so(office: Office) -> None:
     assert (code, kept.name in err) == (ExitCode.SETUP, True)
 
 
+@pytest.mark.parametrize("open_again", [False, True])
+def test_who_was_erased_does_not_come_back_with_a_backup(office: Office, open_again: bool) -> None:
+    backup = office.folder / "backup.sqlite3"
+    if not open_again:
+        close_alarm(office)
+    with closing(office.store()) as store:
+        back_up(store, backup)
+    if open_again:
+        close_alarm(office)
+    assert office.run("privacy", "erase", "peng", "--confirm", "peng", "--wait", "0")[0] == 0
+    code, out, err = office.run("store", "restore", str(backup), "--yes")
+    assert code == 0, err
+    assert ("已再次删除：peng" in out, "privacy erase peng" in err) == (not open_again, open_again)
+    told = texts(office)
+    assert ("彭小平" in told) == open_again
+    assert "柳奶奶" in told
+    with closing(office.store()) as store:
+        assert store.verify().findings == []
+    assert office.run("audit", "verify")[0] == 0
+
+
+def test_who_is_registered_anew_stays_after_a_restore(office: Office) -> None:
+    close_alarm(office)
+    assert office.run("privacy", "erase", "peng", "--confirm", "peng", "--wait", "0")[0] == 0
+    with closing(office.store()) as store:
+        store.replace_register(a_register())
+        back_up(store, office.folder / "backup.sqlite3")
+    code, out, _ = office.run("store", "restore", str(office.folder / "backup.sqlite3"), "--yes")
+    assert (code, "已再次删除" in out) == (0, False)
+    assert "彭小平" in texts(office)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Accounts, and kept registers
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from structlog.testing import CapturingLogger
 
 from relay.intake import LOGGED_A_MINUTE, RejectLog
@@ -29,9 +30,27 @@ def reject(log: RejectLog, first: int, count: int, mono_ms: int, *, again: int =
 def test_a_rejected_message_is_logged_with_its_reason_and_topic() -> None:
     lines = CapturingLogger()
     reject(RejectLog(lines), 1, 1, 0)
-    facts = {"reason": "not_json", "detail": "EOF", "topic": row(1).topic}
+    facts = {"reason": "not_json", "topic": row(1).topic}
     assert told(lines) == [("message.rejected", row(1).topic)]
     assert lines.calls[0].kwargs == facts
+
+
+@pytest.mark.parametrize(
+    ("topic", "shown"),
+    [
+        ("doorbell/v1/xihushan/柳奶奶/event", "doorbell/v1/xihushan/?/event"),
+        ("Liu Nainai", "?"),
+        ("doorbell/v1/a/b/peer/c", "doorbell/v1/a/b/peer/c"),
+        ("$SYS/x", "?/x"),
+        ("/" * 300, "/".join("?" * 201)),
+    ],
+)
+def test_nothing_that_a_stranger_wrote_is_in_the_log(topic: str, shown: str) -> None:
+    lines = CapturingLogger()
+    log = RejectLog(lines)
+    log.count()
+    log.tell([RejectedRow(AT, topic, "彭小平".encode(), "invalid", "presence '彭小平'")], 0)
+    assert [call.kwargs for call in lines.calls] == [{"reason": "invalid", "topic": shown}]
 
 
 def test_a_flood_is_logged_by_its_number_once_a_minute() -> None:
