@@ -92,8 +92,8 @@ def _values(connection: Connection, table: Table, column: str) -> Iterator[tuple
     """Of every row its key, what its value is bound to, and the value."""
     key = next(iter(table.primary_key.columns))
     bound = table.c.alarm if table is schema.command else key
-    rows = connection.execution_options(yield_per=1_000).execute(select(key, bound, table.c[column]))
-    for row, binding, value in rows:
+    query = select(key, bound, table.c[column]).execution_options(yield_per=1_000)
+    for row, binding, value in connection.execute(query):
         yield row, f"rejected.{column}" if table is schema.rejected else sealed_place(table, column, binding), value
 
 

@@ -221,9 +221,9 @@ def _rejected(connection: Connection, seal: Seal, subject: Subject) -> Iterator[
 
 def _twins(connection: Connection, seal: Seal, subject: Subject) -> Iterator[str]:
     """Devices that were last told something of them."""
-    rows = connection.execution_options(yield_per=1_000).execute(select(schema.twin.c.device, schema.twin.c.content))
+    query = select(schema.twin.c.device, schema.twin.c.content).execution_options(yield_per=1_000)
     found = []
-    for row in rows:
+    for row in connection.execute(query):
         try:
             content = seal.open(f"twin.content {row.device}", bytes(row.content))
         except UnsealError:

@@ -19,10 +19,11 @@ from doorbell.errors import SetupError
 from relay.adapters.sealing import Seal
 from relay.adapters.store import SqlStore
 from relay.adapters.store_copies import back_up, restore
+from relay.adapters.store_rotate import rotate
 from relay.core.alarm import Outcome
 from relay.database import Place, parse_place
 from relay.ports import Batch, NoticeRow, RejectedRow, TwinRow
-from relay.privacy_key import KEY_FILE_VARIABLE, new_key, write_keys
+from relay.privacy_key import KEY_FILE_VARIABLE, new_key, read_keys, write_keys
 from relay.verdict import Fault
 from tests.postgres import PostgresServer
 from tests.relay.adapters.test_migrations import check
@@ -278,3 +279,21 @@ def test_the_name_of_an_account_that_stood_there_openly_is_sealed(place: Place) 
         change(store, "UPDATE account SET name = 'x'")
         assert [finding.subject for finding in store.verify().findings] == ["account.name"]
         assert [account.name for account in store.people.accounts()] == ["wang"]
+
+
+def test_a_new_key_seals_all_that_is_in_either_database(place: Place, own_key: Path) -> None:
+    with closing(SqlStore.open(place)) as store:
+        fill(store)
+        tell_of_people(store)
+        before = everything(store)
+        (first,) = read_keys(own_key)
+        done = rotate(store, destroy=True)
+        assert (done.left, done.kept, [key.id for key in read_keys(own_key)]) == (0, (), [done.key])
+        assert everything(store) == before
+        assert store.verify().findings == []
+    with closing(SqlStore.open(place)) as store:
+        assert everything(store) == before
+        assert store.note_of(uid(2)) == "水管漏水，请看心脏病史"
+    write_keys(own_key, [first])
+    with pytest.raises(SetupError, match=done.key):
+        SqlStore.open(place)
