@@ -16,6 +16,7 @@ def forms(word: str) -> Iterator[bytes]:
     yield from (escaped.encode(), escaped.replace("\\", "\\\\").encode(), escaped.upper().encode())
     yield from (utf8.hex().encode(), utf8.hex().upper().encode())
     yield "".join(f"\\{byte:03o}" for byte in utf8).encode()
+    yield "".join(f"\\x{byte:02x}" for byte in utf8).encode()
     for shift in range(3):  # of a longer text in base64, the middle of which is the word
         whole = base64.b64encode(b"\0" * shift + utf8)
         yield whole[(0, 2, 3)[shift] : len(whole) - (4 if len(utf8) + shift % 3 else 0)]
