@@ -37,7 +37,10 @@ MAX_FALLBACKS = 4
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get(_BASE)
-    path = path.expanduser()
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path}: there is no user of that name here; write the whole path") from None
     return path if base is None or path.is_absolute() else base / path
 
 

@@ -87,6 +87,7 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
         ('name = "a"\n[mqtt]\nkeepalive_s = inf', "mqtt.keepalive_s: "),
         ('name = "a"\n[mqtt.tls]\nca = "x"\nkey = "y"', "mqtt.tls: there is a key but no certificate"),
         ('name = "a"\n[mqtt]\npassword = "secret"', "mqtt.password: unknown key; did you mean 'password_file'?"),
+        ('name = "a"\n[mqtt.tls]\nca = "~nobody-here/x"', "mqtt.tls.ca: ~nobody-here/x: there is no user of that name"),
         (FALLBACK + "", "mqtt.fallback.0.host: missing; add it"),
         (FALLBACK + 'host = "b"\nprot = 1', "mqtt.fallback.0.prot: unknown key; did you mean 'port'?"),
         (FALLBACK + 'host = "A."', "mqtt: fallback 1 (A.:1883) is the same as the first broker; name another broker"),

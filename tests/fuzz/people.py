@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 import sqlite3
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
@@ -34,7 +35,7 @@ _NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
 
 def links() -> Subject:
     """A token from a link: read for what it was made, or not at all, whatever was done to it."""
-    signer = Signer(b"s" * 32)
+    signer = Signer(secrets.token_bytes(32))  # its own in each process: they share inputs
     made = {purpose: make_link(signer, "liu", purpose, datetime.now(UTC)) for purpose in LinkPurpose}
     foreign = Signer(b"t" * 32).sign("link/sign_in", "nonce")
 
