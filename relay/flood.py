@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from doorbell.link import Delivery
+
 BURST = 256
 """Events of a device at once: sixteen times what one may have on its way, for copies that the broker has kept."""
 PER_S = 16.0
@@ -18,6 +20,13 @@ kept, and not four hundred."""
 _log = structlog.get_logger("relay")
 _MANY = 4_096
 """Devices remembered before those are forgotten that have been quiet for long enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """Events over their device's limit, to be acknowledged to the broker and forgotten: the device has no receipt."""
+
+    deliveries: tuple[Delivery, ...]
 
 
 class FloodGate:

@@ -1,7 +1,8 @@
 """The one way into the relay: what devices and hooks say waits here for the loop, a press before a heartbeat.
 
 Two lanes. In the urgent one is everything that happens once: events of devices, changes of the link, outcomes of hooks.
-None of it is ever dropped: when the lane is full, whoever brings more must wait, and so the broker learns to wait.
+None of it is ever dropped but what one device says over its limit (``relay.flood``), which it will say again: when the
+lane is full, whoever brings more must wait, and so the broker learns to wait.
 In the other are ``reported``, ``online`` and, of other relays, ``desired``, which tell a state. A newer one takes the
 place of the same device's older one, if both can be understood: rubbish is kept for a technician, and takes nobody's
 word away. And while many wait, a heartbeat that says nothing new is not queued at all: the device is vouched for, so
@@ -19,6 +20,7 @@ from typing import Any
 from doorbell.errors import PeerError
 from doorbell.link import Delivery
 from doorbell.wire import Channel, Desired, Reported, decode
+from relay.flood import Flood, FloodGate
 from relay.intake import Backlog
 from relay.runtime import RelayInput
 
@@ -55,7 +57,17 @@ class Inbox:
     that puts, and only while ``SHED_AT`` or more wait. Until it is set everything is news.
     """
 
-    def __init__(self, *, size: int = QUEUE_SIZE, shed_at: int = SHED_AT) -> None:
+    def __init__(
+        self,
+        *,
+        size: int = QUEUE_SIZE,
+        shed_at: int = SHED_AT,
+        gate: FloodGate | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._gate = gate or FloodGate()
+        self._monotonic = monotonic
+        self._flood: list[Delivery] = []
         self.is_news: Callable[[Delivery], bool] = _everything
         self._size = size
         self._shed_at = shed_at
@@ -76,6 +88,12 @@ class Inbox:
             self._put_report(item)
             return
         with self._lock:
+            if isinstance(item, Delivery) and not self._gate.lets_in(item.topic, self._monotonic()):
+                while len(self._flood) >= self._size:
+                    self._emptied.wait()
+                self._flood.append(item)
+                self._filled.notify()
+                return
             while len(self._urgent) >= self._size:
                 self._emptied.wait()
             self._number += 1
@@ -124,7 +142,7 @@ class Inbox:
 
     def _take(self, timeout_s: float, in_hand: set[object]) -> list[RelayInput]:
         with self._lock:
-            if timeout_s > 0 and not (self._urgent or self._reports or self._shed):
+            if timeout_s > 0 and not (self._urgent or self._reports or self._shed or self._flood):
                 self._filled.wait(timeout_s)
             urgent, reports = self._urgent, self._reports
             count = min(len(urgent), TURN_SIZE - min(len(reports), REPORT_SHARE))
@@ -141,6 +159,9 @@ class Inbox:
             if self._superseded or self._shed or reports:
                 taken.append(Backlog(tuple(self._superseded), tuple(self._shed), waiting=len(reports)))
                 self._superseded, self._shed = [], []
+            if self._flood:
+                taken.append(Flood(tuple(self._flood)))
+                self._flood = []
             self._emptied.notify_all()
             return taken
 

@@ -26,6 +26,7 @@ from relay.core.timing import FRESH, QUEUED
 from relay.custody import Custody
 from relay.engine import Engine
 from relay.figures import Gauges
+from relay.flood import Flood
 from relay.held import Held
 from relay.hooks import HookDesk
 from relay.intake import Backlog, Heard, RejectLog, RejectMemory, Unusable, community_of, latest_copies, read_delivery
@@ -37,7 +38,7 @@ from relay.transition_log import log_transitions
 from relay.turn import Turn
 from relay.watch import Watch
 
-RelayInput = LinkEvent | NoticeDelivered | Backlog | AuditFound
+RelayInput = LinkEvent | NoticeDelivered | Backlog | Flood | AuditFound
 
 REFRESH_SIZE = 200
 """Devices computed anew in one turn after a start or a new register: about 5 ms, which a press can wait."""
@@ -148,6 +149,9 @@ class RelayRuntime:
                     self._apply_outcome(turn, item)
                 case Backlog():
                     self._apply_backlog(turn, item)
+                case Flood():
+                    turn.acks += item.deliveries
+                    self.counts["event.over_limit"] += len(item.deliveries)
                 case AuditFound():
                     self._apply_audit(turn, item, news)
                 case LinkUp():
@@ -282,9 +286,8 @@ class RelayRuntime:
     def _is_ours(self, community: str | None) -> bool:
         """Whether this relay speaks for a community; for those that nobody has registered one relay does."""
         communities = self._register.communities
-        if community in communities or not communities or self.held.everything:
-            return community in self.held
-        return min(communities) in self.held
+        known = community in communities or not communities or self.held.everything
+        return (community if known else min(communities)) in self.held
 
     # -----------------------------------------------------------------------------------------------------------------
     # What the database says
@@ -303,8 +306,7 @@ class RelayRuntime:
             self._log.info("register.loaded", version=self._register_version, devices=len(self._register.devices))
         self._engine.renewals.tell(turn, news, self._register, self.held)
         for command in news.commands:
-            alarm = self.book.find(command.alarm)
-            if alarm is None:
+            if (alarm := self.book.find(command.alarm)) is None:
                 turn.batch.commands_done[command.id] = "not_open"
                 continue
             closing = ClosedBy(command.outcome, command.by)
@@ -376,15 +378,13 @@ class RelayRuntime:
 
     def _apply_outcome(self, turn: Turn, outcome: NoticeDelivered) -> None:
         self.counts["notice.sent" if outcome.ok else "notice.failed"] += 1
-        deaf = self._hooks.delivered(turn, outcome)
-        if deaf is not None:
+        if (deaf := self._hooks.delivered(turn, outcome)) is not None:
             self._engine.hook_failed(turn, deaf)
 
     def _reject(self, turn: Turn, delivery: Delivery, reason: str, detail: str, key: bytes) -> None:
         self.counts[f"rejected.{reason}"] += 1
         self._reject_log.count()
-        row = self._rejects.row(delivery, reason, detail, key, turn.now)
-        if row is not None:
+        if (row := self._rejects.row(delivery, reason, detail, key, turn.now)) is not None:
             turn.batch.rejected.append(row)
 
     # -----------------------------------------------------------------------------------------------------------------

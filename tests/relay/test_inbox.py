@@ -65,7 +65,7 @@ def test_a_press_overtakes_the_heartbeats_and_heartbeats_keep_their_share(house:
     inbox = Inbox()
     heartbeats = [house.delivery("reported", b"{}", device=f"bell-{n}") for n in range(TURN_SIZE * 2)]
     fill(inbox, *heartbeats)
-    presses = [house.event(PANEL, "help", n) for n in range(TURN_SIZE * 2)]
+    presses = [house.event(f"button-{n}", "help", n) for n in range(TURN_SIZE * 2)]
     fill(inbox, *presses)
     taken = without_backlog(inbox.take(0))
     assert len(taken) == TURN_SIZE
