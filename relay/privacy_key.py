@@ -6,6 +6,7 @@ SHA-256, so that a digit that was copied wrongly from paper is noticed. Lines th
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from doorbell.errors import SetupError
-from relay.whole_files import write_whole
+from relay.whole_files import sync_folder, write_whole
 
 KEY_BYTES = 32
 ID_BYTES = 4
@@ -119,9 +120,22 @@ def make_keys(path: Path) -> tuple[PrivacyKey, ...]:
     return read_keys(path)
 
 
+def give_like(path: Path, other: Path) -> None:
+    """Let what root has made belong to whoever owns another file."""
+    owner = other.stat()
+    if os.geteuid() == 0 and path.stat().st_uid != owner.st_uid:
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
 def write_keys(path: Path, keys: Sequence[PrivacyKey]) -> None:
     """Put these keys into the file, whole or not at all. ``SetupError`` if it cannot be written."""
     try:
-        write_whole(path, format_keys(keys).encode())
+        owned = path if path.exists() else None
+        part = path.with_name(f".{path.name}.new")
+        write_whole(part, format_keys(keys).encode())
+        if owned is not None:
+            give_like(part, owned)
+        part.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         raise SetupError(f"{path}: the privacy key cannot be written: {error.strerror}") from None

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from doorbell.errors import SetupError
-from relay.privacy_key import ID_BYTES, KEY_FILE_VARIABLE, PrivacyKey, key_id, make_keys, read_keys
+from relay.privacy_key import ID_BYTES, KEY_FILE_VARIABLE, PrivacyKey, give_like, key_id, make_keys, read_keys
 
 NONCE_BYTES = 12
 _HEAD = ID_BYTES + NONCE_BYTES
@@ -45,14 +45,18 @@ class Seal:
             return cls(Path(f"{database}.key"))
         raise SetupError(f"name the file of the privacy key in {KEY_FILE_VARIABLE}")
 
-    def prepare(self, needed: str | None) -> None:
+    def prepare(self, needed: str | None, database: object = None) -> None:
         """Read the keys. ``needed``: the id of the one that the database is sealed with; None if it is not yet.
 
         Without that one nothing is opened (``SetupError`` says which is missing, and where it has to be); a database
-        that is not sealed yet may have its key made.
+        that is not sealed yet may have its key made. Made by root, it belongs to whoever owns the file ``database``: a
+        technician imports the register before the relay has run.
         """
         try:
+            made = needed is None and not self.file.exists()
             keys = make_keys(self.file) if needed is None else read_keys(self.file)
+            if made and isinstance(database, (str, Path)) and Path(database).is_file():
+                give_like(self.file, Path(database))
         except FileNotFoundError:
             raise SetupError(
                 f"the database is sealed with the privacy key {needed}, and its file {self.file} is not there: put the "

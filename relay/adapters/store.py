@@ -69,7 +69,7 @@ class SqlStore:
     def __init__(
         self, target: Place | str, *, busy_s: float = BUSY_S, name: str | None = None, seal: Seal | None = None
     ) -> None:
-        self.seal = seal or Seal.beside(target)
+        self.seal, self._target = seal or Seal.beside(target), target
         self._database = open_database(target, busy_s, self.seal, name)
         self._engine, self._reader = self._database.engine, self._database.reader
         self._errors = self._database.errors
@@ -121,7 +121,7 @@ class SqlStore:
         with self._errors(), self._reader.begin() as connection:
             current = revision_of(connection)
             key = None if current is None else connection.execute(_KEY).scalar()
-        self.seal.prepare(key)
+        self.seal.prepare(key, self._target)
         if current == schema.SCHEMA_HEAD:
             return
         from relay.adapters.store_migrate import check_known, migrate  # noqa: PLC0415 - Alembic: 0.2 s of importing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -297,3 +298,15 @@ def test_a_new_key_seals_all_that_is_in_either_database(place: Place, own_key: P
     write_keys(own_key, [first])
     with pytest.raises(SetupError, match=done.key):
         SqlStore.open(place)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of others")
+def test_a_key_that_root_makes_belongs_to_the_relay_whose_database_it_is(own_key: Path, tmp_path: Path) -> None:
+    """Otherwise the relay could not start after a technician has imported the register as root."""
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, 12345, 12345)
+    with closing(SqlStore.open(data / "relay.sqlite3")) as store:
+        assert own_key.stat().st_uid == 12345
+        rotate(store, destroy=True)
+    assert (own_key.stat().st_uid, own_key.stat().st_mode & 0o777) == (12345, 0o600)
