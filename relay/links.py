@@ -40,11 +40,9 @@ def read_secret(path: Path) -> bytes:
             _make_secret(path)
         found = path.read_bytes().strip()
     except OSError as error:
-        raise SetupError(f"[web] secret_file {path}: {error.strerror}") from None
+        raise SetupError(f"{path}: {error.strerror}") from None
     if len(found) < MIN_SECRET:
-        raise SetupError(
-            f"[web] secret_file {path}: a secret has at least {MIN_SECRET} characters: delete it, and it is made"
-        )
+        raise SetupError(f"{path}: a secret has at least {MIN_SECRET} characters: delete it, and it is made")
     return found
 
 

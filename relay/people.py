@@ -130,6 +130,10 @@ PERMISSIONS: Mapping[Role, Mapping[Right, Reach]] = {
 """What is not in here is not allowed. docs/people.md has the same table, and a test compares them."""
 
 
+NEEDS_PERSON = frozenset({Role.VOLUNTEER, Role.ALLIANCE})
+"""Roles that see something only of households with which a person has to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A role in a community, or ``EVERYWHERE``."""

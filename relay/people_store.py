@@ -13,6 +13,7 @@ from relay.audit import AuditEntry, AuditHead, AuditLine, AuditSearch
 from relay.core.alarm import Alarm
 from relay.core.register import Register
 from relay.people import Account, Grant, Link, Session
+from relay.ports import Command
 
 Told = tuple[AuditEntry, datetime]
 """The audit log's line about a change, and when it happens."""
@@ -131,6 +132,8 @@ class PagesStore(Protocol):
 
     @property
     def audit(self) -> AuditLog: ...
+
+    def poll(self) -> tuple[int, Sequence[Command]]: ...
 
     def load_register(self) -> tuple[int, Register]: ...
 

@@ -22,6 +22,7 @@ from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Set
 from relay.commands.showing import local_time
 from relay.people import (
     EVERYWHERE,
+    NEEDS_PERSON,
     Account,
     Grant,
     LinkPurpose,
@@ -37,7 +38,6 @@ from relay.texts import commands as say_commands
 from relay.texts import people as say
 
 ID_BYTES = 8
-NEEDS_PERSON = {Role.VOLUNTEER, Role.ALLIANCE}
 
 app = typer.Typer(help=say.ACCOUNT.en, no_args_is_help=True)
 WhichArgument = Annotated[str, typer.Argument(help=say.WHICH.en, metavar="LOGIN")]
@@ -172,7 +172,7 @@ def link(
     web = setting.settings.web
     if web.base_url is None:
         raise setting.refuse(say.NO_WEB)
-    signer = Signer(read_secret(web.secret_file))
+    signer = Signer(read_secret(setting.web_secret))
     with setting.store() as store:
         account = find_account(setting, store, login)
         made, token = make_link(signer, account.id, purpose, _now())

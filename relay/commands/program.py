@@ -18,6 +18,7 @@ from relay.commands import account, alarms, audit, authority, broker, privacy, p
 from relay.commands.journal import journal
 from relay.commands.run import run
 from relay.commands.setting import console
+from relay.commands.web import web
 from relay.ports import StoreError
 from relay.texts import Language, Text, choose_language, parse_language
 from relay.texts import audit as say_audit
@@ -37,6 +38,7 @@ _log = structlog.get_logger("relay")
 
 app = typer.Typer(help=say.PROGRAM.en, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command(help=say.RUN.en, epilog=f"{say.RUN_EXITS.en}\n\ndoorbell-relay run --config relay.toml")(run)
+app.command(help=say.WEB.en, epilog=f"{say.RUN_EXITS.en}\n\ndoorbell-relay web --config relay.toml")(web)
 app.add_typer(register.app, name="register")
 app.add_typer(alarms.app, name="alarms")
 app.command(help=say.JOURNAL.en, epilog="doorbell-relay journal --since 2026-11-01 --output november.csv")(journal)

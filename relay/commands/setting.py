@@ -93,6 +93,12 @@ class Setting:
         """The privacy key, not read yet."""
         return Seal(self.settings.privacy.key_file)
 
+    @property
+    def web_secret(self) -> Path:
+        """The file with what links and cookies are signed with."""
+        base = self.beside_the_database
+        return self.settings.web.secret_file or base.with_name(f"{base.name}-web-secret")
+
     @contextmanager
     def store(self, *, make: bool = False) -> Iterator[SqlStore]:
         """The database, beside the relay that may be running. ``make``: make it if it is missing, else refuse."""

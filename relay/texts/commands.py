@@ -54,6 +54,11 @@ REJECTED = Text("不能使用的消息，供技术员查看。", "Messages that 
 REJECTED_LIST = Text(
     "列出最近收到的不能使用的消息及原因。", "List the newest messages that could not be used, and why."
 )
+WEB = Text(
+    "运行网页：登录、账号、住户、设备、操作记录；是单独的进程，出了问题也不影响响铃。",
+    "Run the pages: sign-in, accounts, households, devices, audit log. A process of its own: whatever befalls it, "
+    "bells ring.",
+)
 EXAMPLES = Text("例如", "Examples")
 
 # Options and arguments

@@ -23,7 +23,7 @@ class NotATerminal(io.StringIO):
 
 
 @pytest.fixture
-def manned(busy: Office) -> Office:
+def staffed(busy: Office) -> Office:
     """With an office account."""
     assert busy.run("account", "add", "Wang", "--name", "王芳", "--role", "office:*")[0] == 0
     return busy
@@ -42,18 +42,18 @@ def last_line(office: Office) -> tuple[str, str | None, dict[str, Any]]:
     return line.what, line.account, line.facts()
 
 
-def test_an_account_is_added_listed_and_its_line_written(manned: Office) -> None:
-    (account,) = accounts(manned)
+def test_an_account_is_added_listed_and_its_line_written(staffed: Office) -> None:
+    (account,) = accounts(staffed)
     assert (account["login"], account["name"], account["roles"], account["has_password"]) == (
         "wang",
         "王芳",
         ["office:*"],
         False,
     )
-    assert last_line(manned) == ("account_added", account["id"], {"roles": ["office:*"]})
-    code, out, _ = manned.run("account", "list")
+    assert last_line(staffed) == ("account_added", account["id"], {"roles": ["office:*"]})
+    code, out, _ = staffed.run("account", "list")
     assert (code, "办公室 *" in out, "没有密码" in out) == (0, True, True)
-    code, out, _ = manned.run("account", "list", "--language", "en")
+    code, out, _ = staffed.run("account", "list", "--language", "en")
     assert ("office *" in out, "no password" in out) == (True, True)
 
 
@@ -77,131 +77,131 @@ def test_there_are_no_accounts_at_first(busy: Office) -> None:
         ("li", "--name", "x", "--role", "volunteer:xihushan", "--person", "nobody"),
     ],
 )
-def test_what_cannot_be_an_account_is_refused(manned: Office, words: tuple[str, ...]) -> None:
-    assert manned.run("account", "add", *words)[0] == ExitCode.SETUP
-    assert len(accounts(manned)) == 1
-    assert last_line(manned)[0] == "account_added"
+def test_what_cannot_be_an_account_is_refused(staffed: Office, words: tuple[str, ...]) -> None:
+    assert staffed.run("account", "add", *words)[0] == ExitCode.SETUP
+    assert len(accounts(staffed)) == 1
+    assert last_line(staffed)[0] == "account_added"
 
 
-def test_roles_are_given_and_taken(manned: Office) -> None:
+def test_roles_are_given_and_taken(staffed: Office) -> None:
     assert (
-        manned.run("account", "add", "peng", "--name", "彭小平", "--person", "peng", "--role", "volunteer:xihushan")[0]
+        staffed.run("account", "add", "peng", "--name", "彭小平", "--person", "peng", "--role", "volunteer:xihushan")[0]
         == 0
     )
-    peng = accounts(manned)[0]
-    code, out, _ = manned.run(
+    peng = accounts(staffed)[0]
+    code, out, _ = staffed.run(
         "account", "role", "peng", "--role", "technician:xihushan", "--take", "volunteer:xihushan"
     )
     assert (code, "技术员 xihushan" in out) == (0, True)
-    assert last_line(manned) == (
+    assert last_line(staffed) == (
         "role_given", peng["id"], {"given": ["technician:xihushan"], "taken": ["volunteer:xihushan"]},
     )  # fmt: skip
-    assert manned.run("account", "role", "peng", "--take", "technician:xihushan")[0] == 0
-    assert last_line(manned)[0] == "role_taken"
-    assert manned.run("account", "role", "peng", "--take", "technician:xihushan")[0] == 0
-    assert last_line(manned)[2] == {"given": [], "taken": ["technician:xihushan"]}, "nothing changed, nothing written"
-    assert accounts(manned)[0]["roles"] == []
-    assert manned.run("account", "role", "nobody", "--role", "office:*")[0] == ExitCode.SETUP
+    assert staffed.run("account", "role", "peng", "--take", "technician:xihushan")[0] == 0
+    assert last_line(staffed)[0] == "role_taken"
+    assert staffed.run("account", "role", "peng", "--take", "technician:xihushan")[0] == 0
+    assert last_line(staffed)[2] == {"given": [], "taken": ["technician:xihushan"]}, "nothing changed, nothing written"
+    assert accounts(staffed)[0]["roles"] == []
+    assert staffed.run("account", "role", "nobody", "--role", "office:*")[0] == ExitCode.SETUP
 
 
 @pytest.mark.parametrize("words", [("lock",), ("role", "--take", "office:*"), ("erase", "--yes")])
-def test_the_last_who_manages_accounts_stays(manned: Office, words: tuple[str, ...]) -> None:
-    code, _, err = manned.run("account", words[0], "wang", *words[1:])
+def test_the_last_who_manages_accounts_stays(staffed: Office, words: tuple[str, ...]) -> None:
+    code, _, err = staffed.run("account", words[0], "wang", *words[1:])
     assert (code, "最后一个" in err) == (ExitCode.SETUP, True)
-    assert manned.run("account", "add", "li", "--name", "李", "--role", "office:xihushan")[0] == 0
-    assert manned.run("account", words[0], "wang", *words[1:])[0] == 0
+    assert staffed.run("account", "add", "li", "--name", "李", "--role", "office:xihushan")[0] == 0
+    assert staffed.run("account", words[0], "wang", *words[1:])[0] == 0
 
 
-def test_an_account_is_locked_and_unlocked(manned: Office) -> None:
-    assert manned.run("account", "add", "li", "--name", "李")[0] == 0
-    with closing(manned.store()) as store:
+def test_an_account_is_locked_and_unlocked(staffed: Office) -> None:
+    assert staffed.run("account", "add", "li", "--name", "李")[0] == 0
+    with closing(staffed.store()) as store:
         found = store.people.by_login("li")
         assert found is not None
         store.people.open_session(a_session(1, found[0]), told())
-    code, out, _ = manned.run("account", "lock", "li")
+    code, out, _ = staffed.run("account", "lock", "li")
     assert (code, "account unlock li" in out) == (0, True)
-    assert (last_line(manned)[0], accounts(manned)[0]["locked"]) == ("account_locked", True)
-    assert manned.run("account", "sessions", "li")[1].strip() == "没有登录"
-    assert manned.run("account", "unlock", "li")[0] == 0
-    assert accounts(manned)[0]["locked"] is False
+    assert (last_line(staffed)[0], accounts(staffed)[0]["locked"]) == ("account_locked", True)
+    assert staffed.run("account", "sessions", "li")[1].strip() == "没有登录"
+    assert staffed.run("account", "unlock", "li")[0] == 0
+    assert accounts(staffed)[0]["locked"] is False
 
 
 def test_a_password_comes_by_standard_input_never_by_an_argument(
-    manned: Office, monkeypatch: pytest.MonkeyPatch
+    staffed: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", NotATerminal(f"{GOOD}\n"))
-    assert manned.run("account", "password", "wang")[0] == 0
-    with closing(manned.store()) as store:
+    assert staffed.run("account", "password", "wang")[0] == 0
+    with closing(staffed.store()) as store:
         found = store.people.by_login("wang")
     assert found is not None
     assert str(found[1]).startswith("$argon2id$")
-    assert last_line(manned)[0] == "password_set"
+    assert last_line(staffed)[0] == "password_set"
     monkeypatch.setattr("sys.stdin", NotATerminal("wangwang2026\n"))
-    assert manned.run("account", "password", "wang")[0] == ExitCode.SETUP
-    assert manned.run("account", "password", "wang", GOOD)[0] == ExitCode.SETUP
-    assert GOOD.encode() not in (manned.folder / "data" / "relay.sqlite3").read_bytes()
+    assert staffed.run("account", "password", "wang")[0] == ExitCode.SETUP
+    assert staffed.run("account", "password", "wang", GOOD)[0] == ExitCode.SETUP
+    assert GOOD.encode() not in (staffed.folder / "data" / "relay.sqlite3").read_bytes()
 
 
-def test_a_password_is_typed_twice_unseen(manned: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_is_typed_twice_unseen(staffed: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [GOOD, GOOD, GOOD, "another one altogether"]
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("getpass.getpass", lambda _: answers.pop(0))
-    assert manned.run("account", "password", "wang")[0] == 0
-    code, _, err = manned.run("account", "password", "wang", "--language", "en")
+    assert staffed.run("account", "password", "wang")[0] == 0
+    code, _, err = staffed.run("account", "password", "wang", "--language", "en")
     assert (code, "not the same" in err) == (ExitCode.SETUP, True)
 
 
-def test_a_link_is_printed_once_and_only_its_hash_is_kept(manned: Office) -> None:
-    code, _, err = manned.run("account", "link", "wang")
+def test_a_link_is_printed_once_and_only_its_hash_is_kept(staffed: Office) -> None:
+    code, _, err = staffed.run("account", "link", "wang")
     assert (code, "[web] base_url" in err) == (ExitCode.SETUP, True)
-    settings = manned.config.read_text("utf-8") + '[web]\nbase_url = "https://bell.example.org"\n'
-    manned.config.write_text(settings, encoding="utf-8")
-    code, out, _ = manned.run("account", "link", "wang", "--for", "sign_in")
+    settings = staffed.config.read_text("utf-8") + '[web]\nbase_url = "https://bell.example.org"\n'
+    staffed.config.write_text(settings, encoding="utf-8")
+    code, out, _ = staffed.run("account", "link", "wang", "--for", "sign_in")
     found = re.search(r"https://bell\.example\.org/link/sign_in/(\S+)", out)
     assert code == 0
     assert found is not None
-    signer = Signer(read_secret(manned.folder / "web.secret"))
+    signer = Signer(read_secret(staffed.folder / "data" / "relay-web-secret"))
     link = read_link(signer, LinkPurpose.SIGN_IN, found[1])
     assert link is not None
-    with closing(manned.store()) as store:
+    with closing(staffed.store()) as store:
         assert store.people.link(link) is not None
-    assert last_line(manned)[2] == {"for": "sign_in"}
-    assert found[1].encode() not in (manned.folder / "data" / "relay.sqlite3").read_bytes()
+    assert last_line(staffed)[2] == {"for": "sign_in"}
+    assert found[1].encode() not in (staffed.folder / "data" / "relay.sqlite3").read_bytes()
 
 
 @pytest.mark.parametrize(
     "url", ["http://bell.example.org", "https://bell.example.org/path", "ftp://x", "bell.example.org"]
 )
-def test_a_base_url_that_is_not_safe_is_refused(manned: Office, url: str) -> None:
-    manned.config.write_text(manned.config.read_text("utf-8") + f'[web]\nbase_url = "{url}"\n', encoding="utf-8")
-    code, _, err = manned.run("account", "list")
+def test_a_base_url_that_is_not_safe_is_refused(staffed: Office, url: str) -> None:
+    staffed.config.write_text(staffed.config.read_text("utf-8") + f'[web]\nbase_url = "{url}"\n', encoding="utf-8")
+    code, _, err = staffed.run("account", "list")
     assert (code, "web" in err) == (ExitCode.SETUP, True)
 
 
-def test_sessions_are_listed_and_ended(manned: Office) -> None:
-    with closing(manned.store()) as store:
+def test_sessions_are_listed_and_ended(staffed: Office) -> None:
+    with closing(staffed.store()) as store:
         found = store.people.by_login("wang")
         assert found is not None
         for number in (1, 2, 3):
             store.people.open_session(a_session(number * 16**60, found[0]), told())
-    code, out, _ = manned.run("account", "sessions", "wang")
+    code, out, _ = staffed.run("account", "sessions", "wang")
     assert (code, out.count("127.0.0.1")) == (0, 3)
-    listed = json.loads(manned.run("account", "sessions", "wang", "--json")[1])
-    assert manned.run("account", "end", "wang", "--session", listed[0]["session"])[1].strip() == "已结束 1 个登录"
-    assert manned.run("account", "end", "wang", "--language", "en")[1].strip() == "2 session(s) ended"
-    assert last_line(manned)[0] == "sessions_ended"
+    listed = json.loads(staffed.run("account", "sessions", "wang", "--json")[1])
+    assert staffed.run("account", "end", "wang", "--session", listed[0]["session"])[1].strip() == "已结束 1 个登录"
+    assert staffed.run("account", "end", "wang", "--language", "en")[1].strip() == "2 session(s) ended"
+    assert last_line(staffed)[0] == "sessions_ended"
 
 
-def test_an_erased_account_leaves_its_id_alone(manned: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert manned.run("account", "add", "chen", "--name", "陈某某")[0] == 0
+def test_an_erased_account_leaves_its_id_alone(staffed: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert staffed.run("account", "add", "chen", "--name", "陈某某")[0] == 0
     monkeypatch.setattr("typer.confirm", lambda _: False)
-    assert manned.run("account", "erase", "chen")[0] == 1
-    (chen,) = [one for one in accounts(manned) if one["login"] == "chen"]
-    assert manned.run("account", "erase", "chen", "--yes")[0] == 0
-    assert last_line(manned)[:2] == ("account_erased", chen["id"])
-    (left,) = [one for one in accounts(manned) if one["erased"]]
+    assert staffed.run("account", "erase", "chen")[0] == 1
+    (chen,) = [one for one in accounts(staffed) if one["login"] == "chen"]
+    assert staffed.run("account", "erase", "chen", "--yes")[0] == 0
+    assert last_line(staffed)[:2] == ("account_erased", chen["id"])
+    (left,) = [one for one in accounts(staffed) if one["erased"]]
     assert (left["id"], left["login"], left["name"], left["roles"]) == (chen["id"], "", "", [])
-    assert "已删除" in manned.run("account", "list")[1]
-    assert manned.run("account", "unlock", chen["id"])[0] == ExitCode.SETUP
-    code, out, _ = manned.run("audit", "list", "--account", chen["id"])
+    assert "已删除" in staffed.run("account", "list")[1]
+    assert staffed.run("account", "unlock", chen["id"])[0] == ExitCode.SETUP
+    code, out, _ = staffed.run("audit", "list", "--account", chen["id"])
     assert (code, "新建账号" in out, "陈" in out) == (0, True, False)

@@ -21,7 +21,7 @@ from relay.texts.words import HELPER_STATES, KINDS, LINES, OUTCOMES, STAGES, lin
 
 MODULES = [
     *(command_texts, audit_texts, authority_texts, broker_texts, people_texts, register_problems),
-    *map(import_module, ("relay.texts.timeline", "relay.texts.words")),
+    *map(import_module, ("relay.texts.timeline", "relay.texts.words", "relay.texts.web")),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -43,9 +44,19 @@ def place(kind: str, make: Callable[[str], Place]) -> Place:
     return make(kind)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with our tables, empty: a copy of it takes a tenth of the time that the migrations take."""
+    path = tmp_path_factory.mktemp("migrated") / "relay.sqlite3"
+    SqlStore.open(path).close()
+    return path
+
+
 @pytest.fixture
-def store(place: Place) -> Iterator[SqlStore]:
+def store(place: Place, migrated: Path) -> Iterator[SqlStore]:
     """A relay's store with some of everything in it."""
+    if isinstance(place, Path):
+        shutil.copyfile(migrated, place)
     with closing(SqlStore.open(place, exclusive=True)) as store:
         fill(store)
         yield store
