@@ -19,6 +19,22 @@ class WebTlsSettings(Settings):
     key: FilePathSetting
 
 
+class OidcSettings(Settings):
+    """Signing in by an OpenID provider, for accounts that have a ``subject`` there."""
+
+    issuer: Annotated[
+        str, StringConstraints(pattern=r"^(https://.+|http://(127\.0\.0\.1|localhost)(:\d+)?(/.*)?)\z", max_length=200)
+    ]
+    """As the provider calls itself, to the letter."""
+    client_id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    client_secret_file: FilePathSetting
+    """A file whose first line is the client's secret."""
+    name: Annotated[str, StringConstraints(min_length=1, max_length=40)] = "OpenID"
+    """What it is called on the page."""
+    ca: FilePathSetting | None = None
+    """The authority that has signed the provider's certificate, if the system does not know it."""
+
+
 class WebSettings(Settings):
     """The pages: ``doorbell-relay web``, a process of its own."""
 
@@ -42,6 +58,7 @@ class WebSettings(Settings):
     """After so long without a page a browser is signed out."""
     absolute_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 12
     """After so long it is in any case."""
+    oidc: OidcSettings | None = None
 
     @model_validator(mode="after")
     def _nothing_in_clear_text(self) -> Self:

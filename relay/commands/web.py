@@ -41,7 +41,13 @@ def run_web(setting: Setting) -> ExitCode:
         base_url = settings.base_url or default_url(settings, address[1])
         pages = Pages(store, Passwords(), signer, base_url, settings.times())
         keeper = Keeper(pages, head_path(setting))
-        app = make_app(pages, life=keeper.beside)
+        more = []
+        if settings.oidc is not None:
+            from relay.web.oidc import Provider, oidc_routes  # noqa: PLC0415 - as above
+
+            pages.provider = settings.oidc.name
+            more.append(oidc_routes(pages, Provider(settings.oidc, base_url)))
+        app = make_app(pages, *more, life=keeper.beside)
         return serve(app, listener, settings, base_url)
 
 

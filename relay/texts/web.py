@@ -27,6 +27,9 @@ FORGOTTEN = Text(
     "忘记密码？请社区办公室给您发一个链接。", "Forgotten your password? Ask the community office to send you a link."
 )
 WITH_PROVIDER = Text("用 {name} 登录", "Sign in with {name}")
+PROVIDER_REFUSED = Text(
+    "没有登录成功，请再试一次，或请办公室帮忙。", "That did not work. Try again, or ask the office."
+)
 WRONG = Text("登录名或密码不对。", "The login or the password is not right.")
 TOO_OFTEN = Text("试得太多了，请 {wait_s} 秒后再试。", "Too many tries: wait {wait_s} seconds, then try again.")
 TOO_OFTEN_SHORT = Text("试得太多了，请过一会儿再试。", "Too many tries: wait a while, then try again.")

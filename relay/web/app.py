@@ -31,8 +31,8 @@ async def nothing_beside(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def make_app(pages: Pages, *more: APIRouter, forms_to: str | None = None, life: Life = nothing_beside) -> App:
-    """The application. ``more``: further routes; ``forms_to``: another origin to which a form may lead."""
+def make_app(pages: Pages, *more: APIRouter, life: Life = nothing_beside) -> App:
+    """The application. ``more``: further routes."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
     parts = (sign_in_routes, my_account_routes, looking_routes, account_routes, account_care_routes)
     for router in (_first_routes(pages), *(part(pages) for part in parts), audit_routes(pages), *more):
@@ -62,7 +62,7 @@ def make_app(pages: Pages, *more: APIRouter, forms_to: str | None = None, life: 
     app.add_exception_handler(RequestValidationError, bad_form)
     app.add_exception_handler(StoreError, no_store)
     app.add_exception_handler(HTTPException, other)
-    return Guard(app, pages.base_url, forms_to)
+    return Guard(app, pages.base_url)
 
 
 def _first_routes(pages: Pages) -> APIRouter:

@@ -22,17 +22,17 @@ BODY_S = 10.0
 class Guard:
     """Refuses what no browser of ours sends: another host's name, a form from another site, a body without an end.
 
-    ``base_url``: what browsers ask; ``forms_to``: another origin to which a form may lead (the OpenID provider).
+    ``base_url``: what browsers ask.
     """
 
-    def __init__(self, app: App, base_url: str, forms_to: str | None = None) -> None:
+    def __init__(self, app: App, base_url: str) -> None:
         self._app = app
         parts = urlsplit(base_url)
         self._origin = f"{parts.scheme}://{parts.netloc}".encode("ascii")
         self._host = parts.netloc.lower().encode("ascii")
         policy = (
             "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-            f"form-action 'self'{' ' + forms_to if forms_to else ''}"
+            "form-action 'self'"
         )
         headers = {
             "content-security-policy": policy,

@@ -164,7 +164,7 @@ def try_password(pages: Pages, request: Request, login: str, password: str, to: 
     except BusyError:
         return again(say.BUSY.say(language), HTTPStatus.SERVICE_UNAVAILABLE)
     if not right or account is None or account.locked:
-        _tell_failure(pages, account, address)
+        tell_failure(pages, account, address)
         return again(say.WRONG.say(language), HTTPStatus.UNAUTHORIZED)
     pages.throttle.forgive(tidied, address, known)
     if anew is not None:
@@ -172,7 +172,7 @@ def try_password(pages: Pages, request: Request, login: str, password: str, to: 
     return pages.sign_in(account, request, "password", to)
 
 
-def _tell_failure(pages: Pages, account: Account | None, address: str) -> None:
+def tell_failure(pages: Pages, account: Account | None, address: str) -> None:
     """Never what was typed: people type their password into the wrong field."""
     _log.info("web.sign_in_failed", account=account.id if account is not None else None)
     before = pages.throttle.may_write()
