@@ -55,6 +55,7 @@ TARGETS = {
         Target(
             "backups", "tests.fuzz.people:backups", 2_000, ("relay.adapters",), "a file that is said to be a back-up"
         ),
+        Target("web", "tests.fuzz.web:pages", 60_000, ("relay.web",), "any request to the pages"),
         Target("turn", "tests.fuzz.town:relay_turns", 20_000, ("relay",), "what devices say, through a whole relay"),
         Target(
             "issued", "tests.fuzz.texts:issued", 40_000, ("relay.issued",), "the authority's list of what it issued"
