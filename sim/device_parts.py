@@ -22,11 +22,14 @@ class Disk:
         self.failing = False
         self.refused: set[str] = set()
         """Events that it was asked to keep while it failed: they may go out from memory."""
+        self.unread = False
+        """The program that runs could not read it, and does not know what lies there."""
         self._machine = machine
         self._next_seq = 0
 
     def load(self) -> StoredOutbox:
         """Everything that was committed."""
+        self.unread = self.failing
         if self.failing:
             raise StoreError("the simulated disk is full")
         return StoredOutbox(tuple(sorted(self.rows.values(), key=lambda row: row.seq)), self._next_seq)
