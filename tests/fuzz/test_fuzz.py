@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,12 @@ def test_a_short_run_finds_no_crash(name: str) -> None:
     assert len(tally.outcomes) > 1, "nothing but one outcome: the inputs do not get deep"
 
 
+def _below_peak() -> int:
+    """How many bytes this process has let go since it was largest: other tests have run in it."""
+    resident = int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
+    return max(0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - resident)
+
+
 def planted(data: bytes) -> str:
     """Four bugs behind a little grammar."""
     if data.startswith(b"GET "):
@@ -47,7 +54,7 @@ def planted(data: bytes) -> str:
             while True:
                 pass
         if data[4:5] == b"*":
-            module._kept = bytearray(b"x" * 80_000_000)  # type: ignore[attr-defined]
+            module._kept = bytearray(b"x") * (_below_peak() + 80_000_000)  # type: ignore[attr-defined]
         same("path", data[4:5].lower(), data[4:5])
         return "get"
     return "other"
