@@ -73,8 +73,6 @@ class Desk:
                 write_if_made(self.setting, AuditWord.IDENTITY_ISSUED, detail, device=name)
                 write_card(place, card_files(one, made.files(), instance, self.common), self.common.packages)
                 left.remove(name)
-                detail = {"for": Purpose.DEVICE.value, "name": name, **({"replacing": why.value} if why else {})}
-                write_if_made(self.setting, AuditWord.IDENTITY_ISSUED, detail, device=name)
                 self.setting.out.print(self.tell(outcome.register, one, place), soft_wrap=True)
         except SetupError:
             self.setting.warn(say.LEFT_WITHOUT, names=", ".join(left))

@@ -288,3 +288,4 @@ def test_what_was_done_is_in_the_audit_log(workshop: Office) -> None:
     code, out, _ = workshop.run("audit", "list", "--json")
     assert code == 0
     assert all(word in out for word in ("register_imported", "identity_issued", "panel-liu"))
+    assert out.count('"identity_issued"') == 1
