@@ -163,7 +163,8 @@ class AuditLine:
 
 @dataclass(frozen=True, slots=True)
 class AuditSearch:
-    """Which lines; what is None does not matter. ``since`` is included, ``until`` and ``before_seq`` are not."""
+    """Which lines; what is None does not matter. ``since`` is included; ``until``, ``before_seq`` and ``after_seq``
+    are not."""
 
     household: str | None = None
     """Also lines that name it among several."""
@@ -178,6 +179,7 @@ class AuditSearch:
     since: datetime | None = None
     until: datetime | None = None
     before_seq: int | None = None
+    after_seq: int | None = None
 
 
 EVERYTHING = AuditSearch()

@@ -11,7 +11,7 @@ A device that was replaced begins anew: what its predecessor did counts no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -28,7 +28,10 @@ TOLERATED = frozenset(
 )
 """Findings of a self-test that a device may have while it is being installed: notes and warnings, no failure."""
 PRESSES = (NoteType.RAISED.value, NoteType.PRESSED_AGAIN.value)
-LINE_TYPES = (*PRESSES, NoteType.SOUNDING.value, *(line.value for line in (LineType.DEVICE_ONLINE, LineType.TEST)))
+LINE_TYPES = (
+    *(note.value for note in (NoteType.RAISED, NoteType.PRESSED_AGAIN, NoteType.SOUNDING, NoteType.CLOSED)),
+    *(line.value for line in (LineType.DEVICE_ONLINE, LineType.TEST)),
+)
 """The journal's lines that this needs; all others may be left out."""
 
 
@@ -56,6 +59,21 @@ class Line(Protocol):
     def data(self) -> Mapping[str, Any]: ...
 
 
+class NumberedLine(Line, Protocol):
+    """The same with its number, which rises."""
+
+    @property
+    def seq(self) -> int: ...
+
+
+class Journal(Protocol):
+    """What keeps the lines."""
+
+    def journal(self, *, after_seq: int = 0, types: Collection[str] = ()) -> Iterator[NumberedLine]:
+        """Those after a number, of these types only, oldest first."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """One device. Times are when the relay wrote it down; None: not yet."""
@@ -81,6 +99,18 @@ class Installation:
             return InstallStage.REGISTERED
         return InstallStage.TESTED if self.heard_at is None else InstallStage.INSTALLED
 
+    @property
+    def steps(self) -> tuple[tuple[InstallStage, datetime | None], ...]:
+        """Those that are done, and when each was."""
+        times = (self.made_at, self.registered_at, self.tested_at, self.heard_at)
+        stages = tuple(InstallStage)
+        return tuple(zip(stages, times, strict=True))[: stages.index(self.stage) + 1]
+
+    @property
+    def since(self) -> datetime | None:
+        """When the last step was done."""
+        return self.steps[-1][1]
+
 
 @dataclass
 class Installations:
@@ -96,6 +126,14 @@ class Installations:
     """By alarm: the panels on which it was pressed, and when."""
     _bells: dict[str, dict[str, datetime]] = field(default_factory=dict)
     """By alarm: the bells that sounded."""
+    _seq: int = 0
+    """Of the last line that was read."""
+
+    def read(self, journal: Journal) -> None:
+        """All that is new since the last time."""
+        for line in journal.journal(after_seq=self._seq, types=LINE_TYPES):
+            self.take([line])
+            self._seq = line.seq
 
     def take(self, lines: Iterable[Line]) -> None:
         """More of the journal."""
@@ -112,6 +150,10 @@ class Installations:
                 bells = [bell for bell in line.data.get("bells", ()) if self._is(bell, DeviceRole.BELL)]
                 self._bells.setdefault(line.alarm, {}).update(dict.fromkeys(bells, line.at))
                 self._meet(line.alarm, line.at)
+            elif line.type == NoteType.CLOSED.value and line.alarm is not None:
+                # Nothing happens to it any more: whoever reads on for months need not remember it.
+                self._panels.pop(line.alarm, None)
+                self._bells.pop(line.alarm, None)
 
     def of(self, device: str) -> Installation:
         """How far this one is."""

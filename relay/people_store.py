@@ -12,6 +12,7 @@ from typing import Protocol
 from relay.audit import AuditEntry, AuditHead, AuditLine, AuditSearch
 from relay.core.alarm import Alarm
 from relay.core.register import Register
+from relay.installation import Journal
 from relay.people import Account, Grant, Link, Session
 from relay.ports import Command
 
@@ -124,7 +125,7 @@ class AuditLog(Protocol):
         ...
 
 
-class PagesStore(Protocol):
+class PagesStore(Journal, Protocol):
     """What the pages read of the relay, and nothing else."""
 
     @property

@@ -176,4 +176,6 @@ def _select(search: AuditSearch) -> Select[Any]:
         query = query.where(_audit.c.at < to_ms(search.until))
     if search.before_seq is not None:
         query = query.where(_audit.c.seq < search.before_seq)
+    if search.after_seq is not None:
+        query = query.where(_audit.c.seq > search.after_seq)
     return query

@@ -23,10 +23,9 @@ from relay.commands.provision_paper import chosen
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Setting, enter
 from relay.core.coverage import coverage_of
 from relay.core.journal import LineType
-from relay.core.register import DeviceRole, Register
-from relay.installation import LINE_TYPES, Installation, Installations, InstallStage
+from relay.core.register import Register
+from relay.installation import Installation, Installations, InstallStage
 from relay.issued import Why
-from relay.texts import Text
 from relay.texts import provisioning as say
 
 AGAIN_S = 1.0
@@ -122,7 +121,6 @@ class _Board:
         write_line(setting, store, AuditWord.HOUSEHOLDS_LISTED, {**counts(self._register), "version": version})
         self._names = [one.id for one in chosen(self._register, names)] if names else []
         self._found = Installations(self._register, made or {})
-        self._seq = 0
 
     @property
     def shown(self) -> Sequence[Installation]:
@@ -140,9 +138,7 @@ class _Board:
 
     def look(self) -> None:
         """Read what is new."""
-        for line in self._store.journal(after_seq=self._seq, types=LINE_TYPES):
-            self._found.take([line])
-            self._seq = line.seq
+        self._found.read(self._store)
 
     def watch(self) -> None:
         """Until Ctrl-C."""
@@ -163,41 +159,19 @@ class _Board:
             table.add_column(say_(column), overflow="fold")
         for one in self.shown:
             device = self._register.devices[one.device]
-            stage = say.STAGES[one.stage] if self.has_card(one) else say.NO_CARD
-            at = _since(one)
-            since = f"{at.astimezone():%Y-%m-%d %H:%M}" if at is not None else ""
-            told = self._next(one, device.role)
+            has_card = self.has_card(one)
+            since = f"{one.since.astimezone():%Y-%m-%d %H:%M}" if one.since is not None else ""
+            told, fields = say.next_step(one, device.role, has_card)
             style = "green" if one.stage is InstallStage.INSTALLED else ""
-            table.add_row(one.device, whose(self._register, device), say_(stage), since, told, style=style)
+            table.add_row(
+                one.device,
+                whose(self._register, device),
+                say_(say.stage_word(one, has_card)),
+                since,
+                say_(told, **fields),
+                style=style,
+            )
         return table
-
-    def _next(self, one: Installation, role: DeviceRole) -> str:
-        say_ = self._setting.say
-        if one.stage is InstallStage.MADE and not self.has_card(one):
-            return say_(say.NEXT_CARD, device=one.device)
-        if one.not_proven:
-            return say_(say.NEXT_FAILED, found=", ".join(one.not_proven))
-        if one.stage is InstallStage.INSTALLED:
-            return say_(say.HEARD_WITH, other=one.heard_with)
-        press = say.NEXT_PRESS_PANEL if role is DeviceRole.PANEL else say.NEXT_PRESS_BELL
-        words: dict[InstallStage, Text] = {
-            InstallStage.MADE: say.NEXT_POWER,
-            InstallStage.REGISTERED: say.NEXT_TEST,
-            InstallStage.TESTED: press,
-        }
-        return say_(words[one.stage])
-
-
-def _since(one: Installation) -> datetime | None:
-    match one.stage:
-        case InstallStage.MADE:
-            return one.made_at
-        case InstallStage.REGISTERED:
-            return one.registered_at
-        case InstallStage.TESTED:
-            return one.tested_at
-        case InstallStage.INSTALLED:
-            return one.heard_at
 
 
 def _json(one: Installation, has_card: bool) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from doorbell.wire import Coverage
-from relay.installation import InstallStage
+from relay.core.register import DeviceRole
+from relay.installation import Installation, InstallStage
 from relay.provisioning_settings import Hardware
 from relay.texts.language import Text
 
@@ -255,3 +258,25 @@ HARDWARE_WORDS: dict[Hardware, Text] = {
     Hardware.PI_5: Text("树莓派 5", "Raspberry Pi 5"),
     Hardware.PI_ZERO_2_W: Text("树莓派 Zero 2 W（只有无线）", "Raspberry Pi Zero 2 W (Wi-Fi only)"),
 }
+
+
+def stage_word(one: Installation, has_card: bool) -> Text:
+    """How far it is. ``has_card``: whether it has an identity with which it may come in."""
+    return STAGES[one.stage] if has_card else NO_CARD
+
+
+def next_step(one: Installation, role: DeviceRole, has_card: bool) -> tuple[Text, dict[str, Any]]:
+    """What is next, with what to fill in; of one that is installed, with which other device it was heard."""
+    if not has_card:
+        return NEXT_CARD, {"device": one.device}
+    if one.not_proven:
+        return NEXT_FAILED, {"found": ", ".join(one.not_proven)}
+    match one.stage:
+        case InstallStage.MADE:
+            return NEXT_POWER, {}
+        case InstallStage.REGISTERED:
+            return NEXT_TEST, {}
+        case InstallStage.TESTED:
+            return NEXT_PRESS_PANEL if role is DeviceRole.PANEL else NEXT_PRESS_BELL, {}
+        case InstallStage.INSTALLED:
+            return HEARD_WITH, {"other": one.heard_with}

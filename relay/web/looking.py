@@ -70,9 +70,15 @@ def looking_routes(pages: Pages) -> APIRouter:
         rows = [(one, _home_of(register, visit.viewer, one)) for one in shown]
         seen = some_ids(sorted({home.id for _, home in rows if home is not None}))
         pages.look(visit, AuditWord.HOUSEHOLDS_LISTED, detail={"households": seen, "page": "devices"})
-        presence = pages.store.people.presence()
         return pages.draw(
-            "devices", request, visit, rows=rows, presence=presence, page=page, more=len(found) > page * AT_ONCE
+            "devices",
+            request,
+            visit,
+            rows=rows,
+            presence=pages.store.people.presence(),
+            progress=pages.board.of(register, shown),
+            page=page,
+            more=len(found) > page * AT_ONCE,
         )
 
     @router.get("/d/{device}")
@@ -87,7 +93,14 @@ def looking_routes(pages: Pages) -> APIRouter:
         pages.look(visit, AuditWord.HOUSEHOLD_SEEN, **about)
         presence = pages.store.people.presence().get(found.id)
         return pages.draw(
-            "device", request, visit, device=found, home=home, presence=presence, whose=_whose(register, found)
+            "device",
+            request,
+            visit,
+            device=found,
+            home=home,
+            presence=presence,
+            progress=pages.board.of(register, [found])[found.id],
+            whose=_whose(register, found),
         )
 
     return router

@@ -28,6 +28,7 @@ from relay.texts import Language, Text, parse_language
 from relay.texts import people as people_texts
 from relay.texts import web as say
 from relay.texts.audit import audit_word
+from relay.web.board import Board
 from relay.web.throttle import SignInThrottle
 
 TOUCH = timedelta(seconds=60)
@@ -87,6 +88,7 @@ class Pages:
         self._environment = Environment(
             loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
+        self.board = Board(self.store)
         self._register: tuple[int, Register] | None = None
         self._lock = threading.Lock()
 

@@ -138,6 +138,14 @@ def test_a_bell_that_was_replaced_is_not_proven_by_the_one_before() -> None:
     assert stages(*LIFE, made_at=made_at) == ("installed", "made")
 
 
+def test_an_alarm_that_is_closed_is_forgotten_and_what_it_proved_is_not() -> None:
+    found = Installations(REGISTER)
+    found.take([*LIFE, Said(7, "closed", alarm="a")])
+    assert (found._panels, found._bells) == ({}, {})
+    assert found.of(PANEL).stage is InstallStage.INSTALLED
+    assert "closed" in LINE_TYPES
+
+
 def test_who_is_not_registered_is_nobody() -> None:
     found = Installations(REGISTER)
     found.take([Said(1, "device_online", "stranger"), proved(2, "stranger"), pressed(3, device="stranger")])

@@ -66,6 +66,7 @@ def test_lines_are_there_in_their_order_and_are_found(store: SqlStore) -> None:
         (AuditSearch(since=after_s(1)), [second, third]),
         (AuditSearch(until=after_s(1)), [first]),
         (AuditSearch(before_seq=3), [first, second]),
+        (AuditSearch(after_seq=1, before_seq=3), [second]),
     ):
         assert list(audit.lines(search)) == wanted, search
     assert audit.newest(limit=1) == [third]
