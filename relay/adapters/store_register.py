@@ -126,19 +126,22 @@ def change_register(connection: Connection, before: Register, after: Register, s
     told = {kind: {*change.added, *change.changed} for kind, change in changes.items()}
     part = Register(**{kind: {id_: getattr(after, kind)[id_] for id_ in ids} for kind, ids in told.items()})
     rows = _rows_of(part, seal)
-    for kind, table in _TABLES.items():
-        changed = set(changes[kind].changed)
+    changed = {table: set(changes[kind].changed) for kind, table in _TABLES.items()}
+    # What is new comes first: what has changed may refer to it.
+    _insert(
+        connection,
+        {table: [row for row in rows[table] if row.get("id") not in changed.get(table, ())] for table in rows},
+    )
+    for table, ids in changed.items():
         names = [column.name for column in table.columns if column.name != "id"]
         new = [
             {"key": row["id"], **{f"new_{name}": row[name] for name in names}}
             for row in rows[table]
-            if row["id"] in changed
+            if row["id"] in ids
         ]
         if new:
             values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
             connection.execute(table.update().where(table.c.id == bindparam("key")).values(values), new)
-        rows[table] = [row for row in rows[table] if row["id"] not in changed]
-    _insert(connection, rows)
     for kind, table in reversed(_TABLES.items()):
         _execute(connection, table.delete().where(table.c.id == bindparam("key")), changes[kind].removed)
 

@@ -130,7 +130,7 @@ class _Board:
     @property
     def all_installed(self) -> bool:
         """Whether nothing is left to do."""
-        return all(one.stage is InstallStage.INSTALLED for one in self.shown)
+        return all(one.stage is InstallStage.INSTALLED and self.has_card(one) for one in self.shown)
 
     def has_card(self, one: Installation) -> bool:
         """Whether a card was made; unknown on a machine without the authority, where one counts as made."""

@@ -162,6 +162,24 @@ def registers() -> dict[str, Register]:
             hooks={},
             policies={},
         ),
+        "what is there belongs to what is new": replace(
+            base,
+            communities={"donghu": Community("donghu", "东湖社区"), **base.communities},
+            people={
+                **base.people,
+                "an": Person("an", "donghu", "安安"),
+                "wu": replace(base.people["wu"], community="donghu"),
+            },
+            households={
+                "home-an": Household("home-an", "donghu", "安爷爷"),
+                **base.households,
+                "home-chen": replace(base.households["home-chen"], community="donghu"),
+            },
+            devices={
+                "panel-liu": replace(base.devices["panel-liu"], community="donghu", household="home-an"),
+                "bell-peng": replace(base.devices["bell-peng"], community="donghu", person="an"),
+            },
+        ),
         "a crowd more": replace(
             base,
             people=dict(sorted({**base.people, **crowd}.items())),
