@@ -220,6 +220,9 @@ def test_how_far_a_device_is_and_what_is_next(workshop: Office) -> None:
     (told,) = json.loads(out)
     assert (told["stage"], told["heard_with"], told["has_card"]) == ("installed", "button-liu", True)
     assert workshop.run("provision", "status")[0] == 1  # all of the register: the others have no card yet
+    assert workshop.run("provision", "lock-out", "bell-peng", "--why", "stolen")[0] == 0
+    code, out, _ = workshop.run(*words)
+    assert (code, out.count("no card")) == (1, 1), "what was installed once counts no more"
 
 
 def test_a_stolen_bell_is_locked_out_and_who_is_still_heard_is_told(workshop: Office) -> None:
