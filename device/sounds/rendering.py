@@ -33,7 +33,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def main() -> int:
     """Answer each job with what has gone wrong: "" (nothing), or ``voice``, ``recording``, ``disk`` and a reason."""
-    os.nice(19)
+    with suppress(OSError):  # better at our own priority than not at all
+        os.nice(19)
     for line in sys.stdin:
         job = json.loads(line)
         failed, reason = "", ""

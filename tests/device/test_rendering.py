@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from device import command, sounds_page
 from device.core.signals import Phrase, Tone, Words
-from device.sounds import making
+from device.sounds import making, rendering
 from device.sounds.level import CHIME_LUFS, SPEECH_LUFS
 from device.sounds.making import Recipe, Recording, VoiceError, make_clip
 from device.sounds.recipes import tone_recipe, words_recipe
@@ -57,6 +58,23 @@ def test_the_process_answers_every_job_and_goes_on_after_a_failure(tmp_path: Pat
     assert [answer["failed"] for answer in answers] == ["", "recording", "disk", ""]
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["heard.wav", "tone.wav"]
     assert samples_of(tmp_path / "deep" / "heard.wav")
+
+
+def test_the_process_works_where_it_may_not_lower_its_priority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a sandbox that denies it."""
+
+    def denied(_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    path = tmp_path / "tone.wav"
+    job = {"recipe": tone_recipe(Tone.HEARD).to_plain(), "path": str(path)}
+    monkeypatch.setattr(os, "nice", denied)
+    monkeypatch.setattr(sys, "stdin", StringIO(json.dumps(job) + "\n"))
+    assert rendering.main() == 0
+    assert json.loads(capsys.readouterr().out)["failed"] == ""
+    assert samples_of(path)
 
 
 def test_the_process_is_small() -> None:

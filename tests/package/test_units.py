@@ -95,6 +95,14 @@ def test_the_daemon_has_the_pins_the_sound_and_the_firmware_but_no_other_device(
     assert values(lines, "ProcSubset") == []  # would hide /proc/cpuinfo, by which gpiozero knows the board
 
 
+def test_what_the_daemons_own_processes_call_is_allowed_again(root: Path) -> None:
+    """Without these calls no sound was played, and no sentence was ever spoken."""
+    filters = values(service(root, DAEMON), "SystemCallFilter")
+    denied = next(number for number, one in enumerate(filters) if "@resources" in one)
+    assert filters[denied].startswith("~")
+    assert {"capset", "nice", "setpriority"} <= set(" ".join(filters[denied + 1 :]).split())
+
+
 def test_whatever_ended_the_daemon_its_lights_are_switched_off(root: Path) -> None:
     """A killed daemon's lines stay as they were, and "coming" would go on. No pins: no failure."""
     (command,) = values(service(root, DAEMON), "ExecStopPost")
