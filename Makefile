@@ -105,7 +105,7 @@ virtual-pi-cuts: setup test-deps virtual-pi-deps ## 50 power cuts of it; ARGS="-
 
 .PHONY: virtual-pi-deps
 virtual-pi-deps: ## Debian packages that the virtual Pi needs: an emulator, what makes a root and a disk
-	@tools/apt.sh mmdebstrap debian-archive-keyring qemu-system-x86 ipxe-qemu seabios qemu-utils e2fsprogs kmod cpio
+	@tools/apt.sh mmdebstrap debian-archive-keyring qemu-system-x86 ipxe-qemu seabios qemu-utils e2fsprogs kmod cpio dosfstools mtools
 
 .PHONY: fault-table
 fault-table: setup test-deps ## a story for each process or resource and moment, told to its end; ARGS="--write" keeps docs/fault-table.md

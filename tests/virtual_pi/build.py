@@ -32,7 +32,7 @@ from pathlib import Path
 from tests.system.processes import until
 from tests.virtual_pi.disk import FileDisk, make_state_disk
 from tests.virtual_pi.house import BELL_SIDE, LONG_S, PANEL_SIDE, House
-from tests.virtual_pi.image import make_image
+from tests.virtual_pi.image import BROUGHT, Flashed, make_image
 from tests.virtual_pi.machine import ARMED, READY, Machine
 
 HERE = Path(__file__).resolve().parent
@@ -45,6 +45,11 @@ PACKAGES = (
     "busybox-static",  # the initramfs
     "qemu-guest-agent",  # our way in
 )
+BLANK = (
+    *("cloud-init", "netplan.io", "wpasupplicant", "openssh-server", "nftables", "dosfstools"),
+    *("python3", "alsa-utils", "openssl"),
+)
+"""What Raspberry Pi OS Lite has and a small Debian has not; beside these, ``python3-lgpio``."""
 DISK, STATE = "root.qcow2", "state.img"
 KEEP = 2
 """Parts of one kind that are kept: this one and the one before, for who goes back and forth between branches."""
@@ -63,6 +68,15 @@ class Parts:
     times: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A machine for a card, which brings it these packages: ours, and all that ours needs and is not there."""
+
+    image: Path
+    """A directory: kernel, initramfs, root disk."""
+    packages: tuple[Path, ...]
+
+
 def cache_dir() -> Path:
     """The directory of everything that is kept."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -75,25 +89,12 @@ def build(debs: Sequence[Path] = (), say: Callable[[str], None] = print) -> Part
     cache.mkdir(parents=True, exist_ok=True)
 
     def part(kind: str, key: str, make: Callable[[Path], None]) -> Path:
-        path = cache / f"{kind}-{key}"
-        if not path.exists():
-            say(f"virtual pi: making {kind} ...")
-            began = time.monotonic()
-            unfinished = cache / f"{kind}.part"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir()
-            make(unfinished)
-            unfinished.rename(path)
-            times[kind] = time.monotonic() - began
-            say(f"virtual pi: {kind} made in {times[kind]:.0f} s")
-            _forget_old(cache, kind)
-        os.utime(path)
-        return path
+        return _part(kind, key, make, say, times)
 
     with _alone(cache, say):
         debs = [*debs] or _our_packages(say, times)
         mirror = _mirror()
-        base_key = _hash(SUITE, KERNEL_SUITE, KERNEL, *PACKAGES, mirror, FETCH_KERNEL)
+        base_key = _base_key(mirror)
         base = part("base", base_key, lambda path: _make_base(path, mirror))
         inside = sorted(path for path in (HERE / "inside").rglob("*") if path.is_file())
         image_key = _hash(base_key, *map(_content_of, debs), *inside, HERE / "image.py")
@@ -101,6 +102,49 @@ def build(debs: Sequence[Path] = (), say: Callable[[str], None] = print) -> Part
         ready_key = _hash(image_key, *(HERE / name for name in ("machine.py", "build.py", "disk.py")))
         ready = part("ready", ready_key, lambda path: _boot_once(image, path))
     return Parts(image, ready / DISK, ready / STATE, times)
+
+
+def _part(
+    kind: str, key: str, make: Callable[[Path], None], say: Callable[[str], None], times: dict[str, float]
+) -> Path:
+    """A part from the cache, made if it is not there."""
+    cache = cache_dir()
+    path = cache / f"{kind}-{key}"
+    if not path.exists():
+        say(f"virtual pi: making {kind} ...")
+        began = time.monotonic()
+        unfinished = cache / f"{kind}.part"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        make(unfinished)
+        unfinished.rename(path)
+        times[kind] = time.monotonic() - began
+        say(f"virtual pi: {kind} made in {times[kind]:.0f} s")
+        _forget_old(cache, kind)
+    os.utime(path)
+    return path
+
+
+def _base_key(mirror: str) -> str:
+    return _hash(SUITE, KERNEL_SUITE, KERNEL, *PACKAGES, mirror, FETCH_KERNEL)
+
+
+def build_blank(say: Callable[[str], None] = print) -> Blank:
+    """A machine as Raspberry Pi OS is flashed, without our package, and all that a card brings it."""
+    cache, times = cache_dir(), dict[str, float]()
+    cache.mkdir(parents=True, exist_ok=True)
+    with _alone(cache, say):
+        device, lgpio = _our_packages(say, times)
+        depends = _output("dpkg-deb", "--field", str(device), "Depends").decode().split(",")
+        brought = sorted({one.split()[0] for one in depends} - {"python3-lgpio"})
+        mirror = _mirror()
+        base_key = _base_key(mirror)
+        base = _part("base", base_key, lambda path: _make_base(path, mirror), say, times)
+        inside = sorted(path for path in (HERE / "inside").rglob("*") if path.is_file())
+        key = _hash(base_key, *BLANK, " ".join(brought), _content_of(lgpio), *inside, HERE / "image.py")
+        flashed = Flashed(BLANK, brought)
+        image = _part("blank", key, lambda path: make_image(base, [lgpio], HERE / "inside", path, flashed), say, times)
+    return Blank(image, (device, *sorted((image / BROUGHT).glob("*.deb"))))
 
 
 def _make_base(path: Path, mirror: str) -> None:

@@ -10,8 +10,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from device.core.signals import LIGHT_PATTERNS, Light
+from device.sounds.scores import E5
+from device.sounds.waves import RATE
 from tests.system.processes import until
+from tests.virtual_pi.listening import dominant_hz, stretch
 from tests.virtual_pi.machine import Machine
 from tests.virtual_pi.outside import Outside
 
@@ -21,6 +26,9 @@ STATE_MOUNT = "var-lib-doorbell\\x2ddevice.mount"
 LONG_S = 180.0
 """Bound of what the machine does by itself: a start of the daemon takes 8 s, beside other work half a minute."""
 TOUCH_S = 0.3
+DING_DONG_S = (0.0, 0.45, 1.2, 1.65, 2.4, 2.85)
+"""When 叮 and 咚 are struck."""
+DING_DONG_ENDS_S = 3.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,11 @@ class Recording:
 
     rate: int
     samples: array[int]
+
+    def ding_dong_hz(self) -> list[float]:
+        """The notes where 叮 and 咚 are struck."""
+        notes = (stretch(self.samples, self.rate, at_s + 0.03, at_s + 0.33) for at_s in DING_DONG_S)
+        return [dominant_hz(note, self.rate) for note in notes]
 
     @property
     def seconds(self) -> float:
@@ -133,6 +146,13 @@ class House:
         """What this side's players have played, in their order; the last may still be growing."""
         names = self.machine.sh(f"ls -tr --time=birth {EARS} 2>/dev/null | grep '^{side.name}.wav' || true").split()
         return [_recording(self.machine.read(f"{EARS}/{name}")) for name in names]
+
+    def ring(self, side: Instance) -> Recording:
+        """What the bell has played that begins as a ring does, with 叮: there is one player for all of a ring."""
+        starts = [(one, stretch(one.samples, one.rate, 0.03, 0.33)) for one in self.recordings(side)]
+        rings = [one for one, start in starts if start and dominant_hz(start, one.rate) == pytest.approx(E5, abs=6)]
+        assert len(rings) <= 1, f"{len(rings)} players have begun this ring"
+        return rings[0] if rings else Recording(RATE, array("h"))
 
     def forget_recordings(self) -> None:
         """Delete all of them."""

@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 SIZE = "1200M"
+BROUGHT = "packages"
 BOOT_MODULES = ("virtio_blk", "ext4")
 """In the initramfs; virtio's bus is in the kernel."""
 MODULES = (
@@ -28,6 +30,8 @@ MODULES = (
         "binfmt_misc",
     ),
     *("softdog", "i6300esb", "efivarfs", "tun"),
+    *("vfat", "nls_cp437", "nls_iso8859-1", "nls_ascii", "nls_utf8"),  # a card's boot partition
+    *("nf_tables", "nft_ct", "mac80211_hwsim"),  # its firewall, and a radio for its Wi-Fi
 )
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -52,22 +56,32 @@ OFF = (
 """What a Pi has and a test must not: downloads, and a clock that sets itself."""
 
 
-def make_image(base: Path, debs: Sequence[Path], inside: Path, path: Path) -> None:
-    """``vmlinuz``, ``initrd.img`` and ``root.ext4`` in ``path``. ``inside``: files that are laid over the root."""
+@dataclass(frozen=True, slots=True)
+class Flashed:
+    """A machine for a card. ``names`` of Debian are in it; ``brought`` and all that needs is left beside the image."""
+
+    names: Sequence[str]
+    brought: Sequence[str]
+
+
+def make_image(base: Path, debs: Sequence[Path], inside: Path, path: Path, flashed: Flashed | None = None) -> None:
+    """``vmlinuz``, ``initrd.img`` and ``root.ext4`` in ``path``, and with ``flashed`` a folder ``BROUGHT``.
+    ``inside``: files that are laid over the root.
+    """
     with tempfile.TemporaryDirectory(prefix="virtual-pi-", dir=path.parent) as scratch:
         work = Path(scratch)
         root, kernel, boot = work / "root", work / "kernel", work / "boot"
         for directory in (root, kernel, boot):
             directory.mkdir()
         _run("tar", "-C", str(root), "-xf", str(base / "root.tar"))
-        _install(root, debs)
+        _install(root, debs, path, flashed)
         for deb in (base / "kernel").glob("*.deb"):
             _run("dpkg-deb", "-x", str(deb), str(kernel))
         modules = _Modules(kernel)
         shutil.copy(modules.directory / "vmlinuz", path / "vmlinuz")
         modules.copy(MODULES, root)
         _run("cp", "-a", f"{inside}/.", str(root))
-        _settle(root)
+        _settle(root, "blank.sh" if flashed else "settle.sh")
         _make_initramfs(root / "usr/bin/busybox", modules, boot, path / "initrd.img")
         _run("truncate", "-s", SIZE, str(path / "root.ext4"))
         _run("mke2fs", "-q", "-t", "ext4", "-F", "-d", str(root), str(path / "root.ext4"))
@@ -102,26 +116,33 @@ def _module_name(path: str) -> str:
     return re.sub(r"\.ko(\.\w+)?$", "", path.rsplit("/", maxsplit=1)[-1]).replace("-", "_")
 
 
-def _install(root: Path, debs: Sequence[Path]) -> None:
+def _install(root: Path, debs: Sequence[Path], path: Path, flashed: Flashed | None) -> None:
     """Our packages by apt, with whatever they depend on from Debian."""
     (root / "var/tmp/debs").mkdir()
     for deb in debs:
         shutil.copy(deb, root / "var/tmp/debs")
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-    names = " ".join(f"./{deb.name}" for deb in debs)
-    inside = (
-        "mount -t proc proc /proc && mount -t devtmpfs dev /dev && cd /var/tmp/debs && "
-        f"DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends {names}"
-    )
+    apt = "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
+    names = " ".join([*(f"./{deb.name}" for deb in debs), *(flashed.names if flashed else ())])
+    inside = f"mount -t proc proc /proc && mount -t devtmpfs dev /dev && cd /var/tmp/debs && {apt} {names}"
+    if flashed:
+        brought = root / "var/tmp/debs" / BROUGHT
+        (brought / "partial").mkdir(parents=True)
+        apt += f" --download-only -o Dir::Cache::archives=/var/tmp/debs/{BROUGHT}"
+        inside += f" && {apt} {' '.join(flashed.brought)}"
     _run("unshare", "--mount", "--fork", "chroot", str(root), "/bin/sh", "-ec", inside)
+    if flashed:
+        (path / BROUGHT).mkdir()
+        for deb in brought.glob("*.deb"):
+            shutil.copy(deb, path / BROUGHT)
     shutil.rmtree(root / "var/tmp/debs")
-    for path in ("var/lib/apt/lists", "var/cache/apt"):
-        shutil.rmtree(root / path)
-        (root / path).mkdir()
+    for emptied in ("var/lib/apt/lists", "var/cache/apt"):
+        shutil.rmtree(root / emptied)
+        (root / emptied).mkdir()
     (root / "etc/resolv.conf").unlink()
 
 
-def _settle(root: Path) -> None:
+def _settle(root: Path, script: str) -> None:
     """What an installer of cards does once: names, units, and no password for the console."""
     (root / "etc/hostname").write_text("virtual-pi\n")
     with (root / "etc/hosts").open("a") as hosts:
@@ -132,7 +153,7 @@ def _settle(root: Path) -> None:
         (root / directory / ".updated").touch()
     for unit in OFF:
         _run("systemctl", f"--root={root}", "mask", unit)
-    _run("chroot", str(root), "/bin/sh", "/usr/local/lib/virtual-pi/settle.sh")
+    _run("chroot", str(root), "/bin/sh", f"/usr/local/lib/virtual-pi/{script}")
 
 
 def _make_initramfs(busybox: Path, modules: _Modules, boot: Path, initrd: Path) -> None:

@@ -85,9 +85,14 @@ class Machine:
         """Whether it has power."""
         return self._process is not None and self._process.poll() is None
 
-    def boot(self) -> None:
+    @property
+    def answering(self) -> bool:
+        """Whether the agent inside has answered since it was switched on."""
+        return self.running and self._agent is not None
+
+    def boot(self, within_s: float = BOOT_S) -> None:
         """Switch it on and wait until the agent inside answers."""
-        self._start()
+        self._start(within_s=within_s)
 
     def settle(self, within_s: float) -> None:
         """Wait until everything that starts at boot has started, or failed, and let the second processor work.
@@ -199,7 +204,7 @@ class Machine:
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _start(self, snapshot: str | None = None) -> None:
+    def _start(self, snapshot: str | None = None, within_s: float = BOOT_S) -> None:
         assert not self.running, "it is on"
         for stale in ("agent", "monitor", "eye"):
             (self._work / stale).unlink(missing_ok=True)
@@ -210,7 +215,7 @@ class Machine:
             until(self._listens, "QEMU listens")
             self._do("snapshot-load", snapshot)
             self.go_on()
-        until(self._answers, "the machine answers", BOOT_S)
+        until(self._answers, "the machine answers", within_s)
 
     def _do(self, job: str, snapshot: str) -> None:
         """A job of QEMU on the snapshots of the root disk, to its end."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 
 import pytest
 
 from device.core.signals import Light
 from device.sounds.scores import C5, E5
-from device.sounds.waves import RATE
 from tests.system.processes import until
 from tests.virtual_pi.conftest import Home
-from tests.virtual_pi.house import BELL_SIDE, LONG_S, PANEL_SIDE, Recording
+from tests.virtual_pi.house import BELL_SIDE, DING_DONG_ENDS_S, DING_DONG_S, LONG_S, PANEL_SIDE, Recording
 from tests.virtual_pi.listening import beats_s, dominant_hz, stretch, strikes_s
 from tests.virtual_pi.outside import BELL, PANEL
 
@@ -21,9 +19,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.system, pytest.mark.virtual_pi]
 BLINKING = (Light.HEARD, Light.RECEIVED, Light.RINGING, Light.COMING, Light.UNREACHABLE)
 ROUNDS, ROUNDS_AT_MOST = 5, 30
 """Of chatter that counts, and of chatter altogether."""
-DING_DONG_S = (0.0, 0.45, 1.2, 1.65, 2.4, 2.85)
-"""When 叮 and 咚 are struck."""
-DING_DONG_ENDS_S = 3.6
 T3_S = [0.5, 0.5, 0.5, 0.5, 0.5, 1.5]
 """Sound and silence of the signal that wakes sleepers (NFPA 72, T-3)."""
 
@@ -94,23 +89,21 @@ def test_the_bell_rings_as_it_should_sound_and_is_silent_once_somebody_comes(hom
     house = home.house
     house.forget_recordings()
     house.press(PANEL_SIDE, "help")
-    begin_s = until(lambda: _waking_s(_ring(home)), "the bell plays the waking chime", LONG_S)
-    ring = _ring(home)
+    begin_s = until(lambda: _waking_s(house.ring(BELL_SIDE)), "the bell plays the waking chime", LONG_S)
+    ring = house.ring(BELL_SIDE)
     struck = strikes_s(stretch(ring.samples, ring.rate, 0.0, DING_DONG_ENDS_S), ring.rate)
     assert struck == pytest.approx(DING_DONG_S, abs=0.02)
-    for number, at_s in enumerate(DING_DONG_S):
-        note = stretch(ring.samples, ring.rate, at_s + 0.03, at_s + 0.33)
-        assert dominant_hz(note, ring.rate) == pytest.approx(C5 if number % 2 else E5, abs=4)
+    assert ring.ding_dong_hz() == pytest.approx([E5, C5] * 3, abs=4)
     assert begin_s >= DING_DONG_ENDS_S
     for beat in range(3):
         tone = stretch(ring.samples, ring.rate, begin_s + beat + 0.05, begin_s + beat + 0.45)
         assert dominant_hz(tone, ring.rate) == pytest.approx(520, abs=2)
-    until(lambda: _ring(home).seconds > ring.seconds, "it goes on", LONG_S)
+    until(lambda: house.ring(BELL_SIDE).seconds > ring.seconds, "it goes on", LONG_S)
     house.press(BELL_SIDE, "answer")
     house.await_light(BELL_SIDE, Light.MINE)
-    ended = _ring(home)
+    ended = house.ring(BELL_SIDE)
     home.machine.sh("sleep 8")  # two turns of the chime, by the machine's own clock
-    assert _ring(home).seconds == ended.seconds, "nothing rings after the answer"
+    assert house.ring(BELL_SIDE).seconds == ended.seconds, "nothing rings after the answer"
 
 
 def test_chatter_on_the_line_raises_nothing_and_a_press_after_it_does(home: Home) -> None:
@@ -149,15 +142,6 @@ def test_a_button_that_is_held_is_a_press_and_then_a_fault(home: Home) -> None:
     assert len(outside.journal("raised")) == raised + 1
     house.press(PANEL_SIDE, "ok")
     until(lambda: not outside.open_alarms(), "no alarm is open", LONG_S)
-
-
-def _ring(home: Home) -> Recording:
-    """What the bell has played that begins as a ring does, with 叮: there is one player for all of a ring."""
-    played = home.house.recordings(BELL_SIDE)
-    starts = [(one, stretch(one.samples, one.rate, 0.03, 0.33)) for one in played]
-    rings = [one for one, start in starts if start and dominant_hz(start, one.rate) == pytest.approx(E5, abs=6)]
-    assert len(rings) <= 1, f"{len(rings)} players have begun this ring"
-    return rings[0] if rings else Recording(RATE, array("h"))
 
 
 def _waking_s(ring: Recording) -> float | None:
