@@ -1,7 +1,8 @@
 """How many events of one device are taken in: brokers have no such limit, and one device must not hold up the others.
 
-What is over the limit is acknowledged to the broker and forgotten. Nothing is lost by it: a device that keeps the
-contract sends an event again until it has the relay's receipt, and never has more than 16 on their way.
+Presses for help have a limit of their own, so that nothing else that is said in a device's name can hold one up. What
+is over the limit is acknowledged to the broker and forgotten. Nothing is lost by it: a device that keeps the contract
+sends an event again until it has the relay's receipt, and never has more than 16 on their way.
 """
 
 from __future__ import annotations
@@ -30,20 +31,23 @@ class Flood:
 
 
 class FloodGate:
-    """A bucket of ``burst`` tokens for each device, filled at ``per_s``. Times are monotonic seconds."""
+    """Two buckets of ``burst`` tokens for each device, filled at ``per_s``. Times are monotonic seconds."""
 
     def __init__(self, burst: int = BURST, per_s: float = PER_S) -> None:
         self._burst = burst
         self._per_s = per_s
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[tuple[str, bool], _Bucket] = {}
 
-    def lets_in(self, topic: str, now_s: float) -> bool:
-        """Take a token of whoever speaks there, if there is one. What is refused is logged once, until it is calm."""
-        bucket = self._buckets.get(topic)
+    def lets_in(self, topic: str, now_s: float, *, press: bool = False) -> bool:
+        """Take a token of whoever speaks there, if there is one. What is refused is logged once, until it is calm.
+
+        ``press``: it may be one for help.
+        """
+        bucket = self._buckets.get((topic, press))
         if bucket is None:
             if len(self._buckets) >= _MANY:
                 self._forget(now_s)
-            bucket = self._buckets[topic] = _Bucket(self._burst, now_s)
+            bucket = self._buckets[topic, press] = _Bucket(self._burst, now_s)
         bucket.tokens = min(self._burst, bucket.tokens + max(0.0, now_s - bucket.at_s) * self._per_s)
         bucket.at_s = now_s
         if bucket.tokens >= 1:

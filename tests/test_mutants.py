@@ -229,4 +229,4 @@ def test_the_command_tries_a_small_module() -> None:
     words = [sys.executable, "-m", "tools.mutants", "relay.core.coverage", "--fresh", "--jobs", "1"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "| `relay.core.coverage` | 10 | 10 | 10 | 0 | 0 | 100.0 | 100.0 |" in done.stdout
+    assert "| `relay.core.coverage` | 6 | 6 | 6 | 0 | 0 | 100.0 | 100.0 |" in done.stdout

@@ -63,6 +63,25 @@ def test_what_is_over_the_limit_is_acknowledged_and_not_receipted_and_taken_when
     assert house.shown(PENG).stored[-1] == uid(1_000 + BURST + 39)
 
 
+def test_nothing_else_that_is_said_in_a_panels_name_holds_up_its_press() -> None:
+    house, times = House(), [0.0]
+    inbox = inbox_at(times)
+    rubbish = [house.delivery("event", {"type": "noise", "n": n}, device=PANEL) for n in range(BURST + 40)]
+    press = house.event(PANEL, "help", 1)
+    for delivery in (*rubbish, press):
+        inbox.put(delivery)
+    while taken := inbox.take(0):
+        house.hear(*taken)
+    assert house.panel() is not None
+    helps = [house.event(PANEL, "help", number) for number in range(1_000, 1_000 + BURST + 40)]
+    for delivery in helps:
+        inbox.put(delivery)
+    refused: list[Flood] = []
+    while taken := inbox.take(0):
+        refused += [one for one in taken if isinstance(one, Flood)]
+    assert sum(len(one.deliveries) for one in refused) == 41, "presses have a limit too"
+
+
 def test_a_flood_is_no_backlog_and_wakes_the_loop() -> None:
     """A device that floods must not keep the relay from noticing that another is silent."""
     house, times = House(), [0.0]
