@@ -28,6 +28,14 @@ OTHERS = ("张建国", "陈爷爷", "西湖山小区 1栋203")
 NOTE = "彭小平陪柳奶奶去了医院"
 
 
+@pytest.fixture
+def postgres() -> Iterator[PostgresServer]:
+    """A server of its own: on the one that all tests share others have written names, as earlier schemas kept them."""
+    server = PostgresServer()
+    yield server
+    server.remove()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
     database = None
