@@ -19,8 +19,6 @@ PER_S = 16.0
 """And then a second. A week's outbox is through in minutes; of a device that is out of its mind 1.4 million a day are
 kept, and not four hundred."""
 _log = structlog.get_logger("relay")
-_MANY = 4_096
-"""Devices remembered before those are forgotten that have been quiet for long enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,7 @@ class FloodGate:
         self._burst = burst
         self._per_s = per_s
         self._buckets: dict[tuple[str, bool], _Bucket] = {}
+        self._swept_s = 0.0
 
     def lets_in(self, topic: str, now_s: float, *, press: bool = False) -> bool:
         """Take a token of whoever speaks there, if there is one. What is refused is logged once, until it is calm.
@@ -45,8 +44,7 @@ class FloodGate:
         """
         bucket = self._buckets.get((topic, press))
         if bucket is None:
-            if len(self._buckets) >= _MANY:
-                self._forget(now_s)
+            self._forget(now_s)
             bucket = self._buckets[topic, press] = _Bucket(self._burst, now_s)
         bucket.tokens = min(self._burst, bucket.tokens + max(0.0, now_s - bucket.at_s) * self._per_s)
         bucket.at_s = now_s
@@ -60,8 +58,12 @@ class FloodGate:
         return False
 
     def _forget(self, now_s: float) -> None:
-        full_after_s = self._burst / self._per_s
-        self._buckets = {one: kept for one, kept in self._buckets.items() if now_s - kept.at_s < full_after_s}
+        """Forget whoever has been quiet until the bucket was full again; looked at no more often than that takes, so
+        that a burst of a whole city costs each press nothing."""
+        full_after_s = self._burst / self._per_s if self._per_s else 0.0
+        if now_s - self._swept_s > full_after_s:
+            self._swept_s = now_s
+            self._buckets = {one: kept for one, kept in self._buckets.items() if now_s - kept.at_s < full_after_s}
 
 
 @dataclass(slots=True)

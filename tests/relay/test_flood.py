@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 
 from doorbell.link import Delivery
@@ -35,6 +37,25 @@ def test_a_million_devices_leave_no_million_buckets() -> None:
     for number in range(20_000):
         gate.lets_in(f"device-{number}", number / 100)
     assert len(gate._buckets) < 6_000
+
+
+def test_a_burst_of_a_city_is_not_looked_through_for_each_press() -> None:
+    """Used to be: from the 4,097th device within 16 s on, each press looked at all before it: 0.2 ms with 10,000."""
+    gate, looked = FloodGate(), 0
+    gate.lets_in("another", 1_000.0)
+
+    class Counting(dict[tuple[str, bool], Any]):
+        def items(self) -> Any:
+            nonlocal looked
+            looked += len(self)
+            return super().items()
+
+    gate._buckets = Counting()
+    for number in range(20_000):
+        assert gate.lets_in(f"device-{number}", 1_000.0 + number / 6_000, press=True)
+    assert looked == 0
+    assert gate.lets_in("one more", 1_017.0)
+    assert looked == 20_000, "and once when it is worth it"
 
 
 def inbox_at(times: list[float]) -> Inbox:
