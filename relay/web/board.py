@@ -23,7 +23,7 @@ class Progress:
     device: Device
     found: Installation
     may_come_in: bool
-    """False once its identity was taken back, until it has another."""
+    """False until it has an identity, and again once that was taken back."""
 
     @property
     def word(self) -> Text:
@@ -56,8 +56,8 @@ class Board:
     """One for the process, for any number of threads.
 
     Since when a device has its present identity is what the audit log says (``identity_issued``): the authority's own
-    list lies beside its keys, and the pages have no business there. A device whose identity was made on a machine
-    without this database counts as made long ago.
+    list lies beside its keys, and the pages have no business there. Where it tells of no identity at all, they are made
+    on a machine without this database, and every device counts as made; so does one that has ever come in.
     """
 
     def __init__(self, store: PagesStore) -> None:
@@ -74,7 +74,13 @@ class Board:
             if self._read_identities() or self._found.register is not register:
                 self._found = Installations(register, dict(self._made_at))
             self._found.read(self._store)
-            return {one.id: Progress(one, self._found.of(one.id), one.id not in self._out) for one in devices}
+            found = {one.id: (one, self._found.of(one.id)) for one in devices}
+            return {id_: Progress(one, how, self._has_identity(one, how)) for id_, (one, how) in found.items()}
+
+    def _has_identity(self, device: Device, found: Installation) -> bool:
+        if device.id in self._out:
+            return False
+        return not self._made_at or device.id in self._made_at or found.registered_at is not None
 
     def _read_identities(self) -> bool:
         """What is new of who was given an identity and whose was taken back; whether anybody was given one."""

@@ -134,6 +134,17 @@ def test_who_was_locked_out_or_has_a_new_card_begins_anew(site: Site, house: Hou
     assert row_of(technician, PANEL)[0].startswith("已装好")
 
 
+def test_who_was_never_given_an_identity_has_no_card_where_identities_are_known(
+    site: Site, house: House, technician: Browser
+) -> None:
+    """Used to be: every device of an imported register had its card written, and was to be plugged in."""
+    assert row_of(technician, WANG)[0] == "卡已写好", "they may be made on another machine"
+    identity(site, AuditWord.IDENTITY_ISSUED, PANEL)
+    assert row_of(technician, WANG) == ("还没有卡", f"doorbell-relay provision replace {WANG}")
+    house.hear(house.online(WANG))
+    assert row_of(technician, WANG)[0].startswith("已上线"), "whoever comes in has one"
+
+
 def test_a_look_reads_only_what_is_new(
     site: Site, house: House, technician: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
