@@ -60,7 +60,7 @@ class FloodGate:
     def _forget(self, now_s: float) -> None:
         """Forget whoever has been quiet until the bucket was full again; looked at no more often than that takes, so
         that a burst of a whole city costs each press nothing."""
-        full_after_s = self._burst / self._per_s if self._per_s else 0.0
+        full_after_s = self._burst / self._per_s
         if now_s - self._swept_s > full_after_s:
             self._swept_s = now_s
             self._buckets = {one: kept for one, kept in self._buckets.items() if now_s - kept.at_s < full_after_s}

@@ -106,7 +106,7 @@ def test_nothing_else_that_is_said_in_a_panels_name_holds_up_its_press() -> None
 def test_a_flood_is_no_backlog_and_wakes_the_loop() -> None:
     """A device that floods must not keep the relay from noticing that another is silent."""
     house, times = House(), [0.0]
-    inbox = Inbox(gate=FloodGate(burst=0, per_s=0.0), monotonic=lambda: times[0])
+    inbox = Inbox(gate=FloodGate(burst=0, per_s=0.001), monotonic=lambda: times[0])
     said = house.event(PENG, "test", 1)
     inbox.put(said)
     assert inbox.take(5.0) == [Flood((said,))]
