@@ -66,6 +66,10 @@ class OutboxStore(Protocol):
         Raises ``StoreError`` with nothing done."""
         ...
 
+    def reserve(self, seq: int) -> None:
+        """``load`` never again gives a ``next_seq`` below this. On the disk when it returns. Raises ``StoreError``."""
+        ...
+
 
 class Clock(Protocol):
     """Time, read once per turn."""

@@ -48,8 +48,8 @@ from doorbell.wire import MAX_FAULTS, Channel, Desired, Event, Fault, Reported, 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNKEPT = 10_000
-"""So many numbers above those on its disk a program begins: the one before may have sent events from memory, while the
-disk failed, and the relay takes the event with the smaller number of one panel for the earlier one."""
+"""So many numbers above those on its disk a program begins. The one before noted there only where it began and what the
+disk took, and may have sent more from memory; of one panel the relay takes the smaller number for the earlier."""
 
 _log = structlog.get_logger("device.runtime")
 
@@ -116,6 +116,8 @@ class DeviceRuntime:
         lines = {name: bool(ports.pins.level(name)) for name in ports.pins.fitted()}
         # Numbers also rise above those of a file that was lost: a wall clock in ms outruns any count of events.
         next_seq = max(used + UNKEPT, (moment.wall - _EPOCH) // timedelta(milliseconds=1))
+        if stored is not None:
+            self._saver.reserve(next_seq)
         self.state = new_device(
             role=settings.role,
             lines=lines,

@@ -49,6 +49,13 @@ class OutboxSaver:
         """Whether everything that lay on disk is known."""
         return self._loaded
 
+    def reserve(self, seq: int) -> None:
+        """Have no later start number its events below this. A disk that refuses is told of by ``save``."""
+        try:
+            self._store.reserve(seq)
+        except StoreError as error:
+            _log.warning("outbox.not_reserved", reason=str(error))
+
     def gather(self, effects: Iterable[Effect]) -> None:
         """Remember what these effects want on the disk, for the next ``save``."""
         for effect in effects:

@@ -49,6 +49,12 @@ class Disk:
             self.rows.pop(one, None)
         self._machine.fuse.burn()
 
+    def reserve(self, seq: int) -> None:
+        """Numbers below this are never given again."""
+        if self.failing:
+            raise StoreError("the simulated disk is full")
+        self._next_seq = max(self._next_seq, seq)
+
 
 class Speaker:
     """Starts a chime a little after it is asked to, if it is whole, and tells when it really began and ended."""

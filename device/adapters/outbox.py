@@ -96,6 +96,14 @@ class SqliteOutbox:
             raise self._failed(error) from error
         self._rescued = ()
 
+    def reserve(self, seq: int) -> None:
+        """``load`` never again gives a ``next_seq`` below this."""
+        try:
+            connection = self._connection()
+            connection.execute("UPDATE counter SET value = max(value, ?) WHERE name = 'next_seq'", (seq,))
+        except (sqlite3.Error, OSError) as error:
+            raise self._failed(error) from error
+
     def close(self) -> None:
         """Fold the log into the file and close it."""
         if self._open is not None:

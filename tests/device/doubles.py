@@ -85,6 +85,11 @@ class MemoryStore:
             self.rows.pop(one, None)
         self._trail.append(("commit", tuple(row.id for row in keep), tuple(forget)))
 
+    def reserve(self, seq: int) -> None:
+        if self.failing:
+            raise StoreError("the disk is full")
+        self.next_seq = max(self.next_seq, seq)
+
 
 class FakeLink:
     """Notes what is published; refuses while down."""

@@ -84,6 +84,17 @@ def test_numbers_are_not_used_again_after_rows_are_deleted(reopen: Reopen) -> No
     assert (stored.rows, stored.next_seq) == ((), 9)
 
 
+def test_numbers_that_were_reserved_are_not_used_again_though_nothing_was_ever_kept(reopen: Reopen) -> None:
+    store = reopen()
+    store.reserve(1_000)
+    store.reserve(900)
+    assert reopen().load().next_seq == 1_000
+    store = reopen()
+    store.commit((row(1_500),), ())
+    store.reserve(1_400)
+    assert reopen().load().next_seq == 1_501
+
+
 def test_the_same_row_again_and_an_unknown_id_are_no_error(reopen: Reopen) -> None:
     store = reopen()
     store.commit((row(1),), ("nobody",))
