@@ -9,10 +9,11 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from doorbell.folders import sync_folder
 from relay.card import FOLDER
 from relay.texts import provisioning as say
 from relay.texts.refusal import RefusalError
-from relay.whole_files import READABLE, SECRET, SECRET_FOLDER, sync_folder, write_whole
+from relay.whole_files import READABLE, SECRET, SECRET_FOLDER, write_whole
 
 PI_OS = ("config.txt", "cmdline.txt")
 """By which the boot partition of a Raspberry Pi OS is known."""

@@ -16,7 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from doorbell.errors import SetupError
-from relay.whole_files import sync_folder, write_whole
+from doorbell.folders import sync_folder
+from relay.whole_files import write_whole
 
 KEY_BYTES = 32
 ID_BYTES = 4

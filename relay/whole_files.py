@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from doorbell.folders import sync_folder
+
 SECRET = 0o600
 READABLE = 0o644
 SECRET_FOLDER = 0o700
@@ -50,15 +52,6 @@ def append_whole(path: Path, after: int, line: bytes) -> None:
 def make_private(folder: Path) -> None:
     """Nobody but its owner may look into it."""
     folder.chmod(SECRET_FOLDER)
-
-
-def sync_folder(path: Path) -> None:
-    """Make sure that the folder's entries are on the disk."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

@@ -21,6 +21,7 @@ import structlog
 
 from device.core.renewal import KeyMade, Papers
 from doorbell.certificates import read_identity_number, read_validities
+from doorbell.folders import sync_folder
 from doorbell.settings import MqttSettings, TlsSettings
 from doorbell.wire import certificate_mark
 
@@ -95,7 +96,7 @@ class IdentityFolder:
                 return False
             trial.replace(self._folder / NEXT)
             (self._folder / ASKED).unlink()
-            _sync(self._folder)
+            sync_folder(self._folder)
         except (OSError, ValueError) as error:
             _log.warning("identity.not_kept", reason=str(error))
             return False
@@ -113,7 +114,7 @@ class IdentityFolder:
         self._papers = None
         try:
             (self._folder / NEXT).replace(self._folder / CURRENT)
-            _sync(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             _log.warning("identity.not_adopted", reason=error.strerror)
             return False
@@ -180,7 +181,7 @@ class IdentityFolder:
         part = self._folder / f".{ASKED}.part"
         _write_new(part, (key[0] + request[0]).encode("ascii"))
         part.replace(self._folder / ASKED)
-        _sync(self._folder)
+        sync_folder(self._folder)
         return None
 
 
@@ -224,11 +225,3 @@ def _write_new(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

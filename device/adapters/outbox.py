@@ -12,7 +12,6 @@ else can open the file while it is ours: ``read_copy`` reads beside its owner, a
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 
 from device.core.effects import OutboxRow
 from device.ports import StoredOutbox, StoreError
+from doorbell.folders import sync_folder
 from doorbell.wire import ClockState, Event, EventType
 
 MAX_SET_ASIDE = 3
@@ -157,7 +157,7 @@ class SqliteOutbox:
             fresh.close()
             # From here on a power cut changes nothing: whoever finds it whole under this name puts it in place.
             part.replace(self._beside(".new"))
-            _sync_directory(self._path.parent)
+            sync_folder(self._path.parent)
             self._put_in_place()
         except OSError as error:
             raise StoreError(f"{self._path.name}: corrupt, and cannot be set aside: {error}") from error
@@ -172,7 +172,7 @@ class SqliteOutbox:
             if file.exists():
                 file.replace(aside.with_name(aside.name + suffix))
         self._beside(".new").replace(self._path)
-        _sync_directory(self._path.parent)
+        sync_folder(self._path.parent)
 
     def _beside(self, suffix: str) -> Path:
         return self._path.with_name(self._path.name + suffix)
@@ -276,13 +276,4 @@ def make_state_dir(path: Path) -> None:
             if not directory.is_dir():
                 raise
             continue
-        _sync_directory(directory.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    """Force the names in a directory to the disk: fsync(2) of a file does not promise its name."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        sync_folder(directory.parent)

@@ -12,6 +12,7 @@ import pytest
 from device.adapters import identity as adapter
 from device.adapters.identity import ASKED, CURRENT, FOLDER, NEXT, TRIES_WITH_ONE, IdentityFolder, in_use
 from device.core.renewal import KeyMade
+from doorbell.folders import sync_folder
 from doorbell.settings import MqttSettings, TlsSettings
 from doorbell.wire import certificate_mark
 from relay.adapters.authority import Authority, Credential
@@ -196,7 +197,7 @@ def cut_at(patch: pytest.MonkeyPatch, step: str, moment: str) -> None:
         case "fsync":
             patch.setattr(os, "fsync", around(os.fsync))
         case "sync":
-            patch.setattr(adapter, "_sync", around(adapter._sync))
+            patch.setattr(adapter, "sync_folder", around(sync_folder))
         case _:
             patch.setattr(Path, step, around(getattr(Path, step)))
 
