@@ -13,6 +13,9 @@ from relay.core.register import Register
 from relay.ports import NoticeDelivered, NoticeRow
 from relay.turn import Turn
 
+UNTOLD_WAIT_MS = 1_000
+"""A beat of the leases: sooner there is no new word on whether it may be sent, and the relay would turn for nothing."""
+
 
 class HookDesk:
     """The pending notices and when each is tried again."""
@@ -36,9 +39,9 @@ class HookDesk:
             self._retries.clear(row.id)
 
     def not_told(self, notice_id: str, mono_ms: int) -> None:
-        """This one was not sent after its turn: it is due as soon as it may be."""
+        """This one was not sent after its turn: it is tried again as if it were new, a little later."""
         if notice_id in self._pending:
-            self._retries.set(notice_id, mono_ms)
+            self._retries.set(notice_id, mono_ms + UNTOLD_WAIT_MS)
 
     def add(self, turn: Turn, alarm: Alarm, notices: Iterable[Notice]) -> None:
         """New notices of an alarm: committed with the turn, sent after it."""

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from doorbell.errors import SetupError
 from doorbell.link import LinkDown, LinkUp
 from relay.core.alarm import Outcome
-from relay.ports import StoreError
+from relay.ports import NoticeDelivered, StoreError
 from tests.relay.doubles import BELLS, PANEL, PENG, WANG, C, neighbourhood, uid
 from tests.relay.posts import TIMES, Posts
 
@@ -204,6 +204,33 @@ def test_a_commit_that_took_long_but_lost_nothing_is_said_a_beat_later(posts: Po
     assert posts["one"].wrote() == []
     posts["one"].live()
     assert posts["one"].wrote() == [PENG, PANEL]
+
+
+def test_a_notice_that_may_not_be_sent_now_waits_and_does_not_keep_the_relay_awake(posts: Posts) -> None:
+    """Its database takes no writes any more, so its lease has run out: it looks once a second, and sends it later."""
+    one = posts["one"]
+    press(posts)
+    while not one.notifier.sent:
+        posts.run(1_000)
+    notice = one.notifier.sent[-1]
+    one.notifier.sent.clear()
+    one.inbox.append(NoticeDelivered(notice.id, ok=False, detail="HTTP 502"))
+    posts.run(0)
+    posts["two"].paused = True
+    leases, one.desk._store = one.desk._store, _Unreachable()
+    one.clock.advance(TIMES.expire_ms)
+    with capture_logs() as logs:
+        for _ in range(20):
+            one.live()
+            assert one.due_in_ms() > 0, "it turns again at once, for ever"
+            one.clock.advance(one.due_in_ms())
+    assert "turn.silent" in [line["event"] for line in logs]
+    assert one.notifier.sent == []
+    one.desk._store = leases
+    for _ in range(5):
+        one.live()
+        one.clock.advance(one.due_in_ms())
+    assert [sent.id for sent in one.notifier.sent] == [notice.id]
 
 
 def test_a_relay_that_comes_gets_its_share_and_no_press_is_lost_on_the_way() -> None:
