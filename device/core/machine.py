@@ -310,7 +310,8 @@ def _found(state: DeviceState, found: RowsFound, turn: _Turn) -> DeviceState:
         if isinstance(role, PanelState)
         else with_answers(role, found.rows, turn.moment.now_ms)
     )
-    return _outbox(replace(state, role=role), Found(found.rows, found.next_seq), turn)
+    state = _outbox(replace(state, role=role), Found(found.rows, found.next_seq), turn)
+    return _role(state, TimePassed(), turn)  # found when its turn has looked at the deadlines already
 
 
 def _trouble(state: DeviceState, trouble: Trouble, turn: _Turn) -> DeviceState:

@@ -29,7 +29,7 @@ from device.core.panel import PanelLimits, PanelState
 from device.core.peer import PeerLimits
 from device.core.role import ButtonName, LinkChanged, PeerSaid, Role, TimePassed
 from device.core.signals import Light, Tone
-from doorbell.wire import AlarmKind, ClockState, Desired, DeviceSettings, EventType, Panel, Ring, Stage
+from doorbell.wire import AlarmKind, ClockState, Desired, DeviceSettings, EventType, Panel, PanelAlarm, Ring, Stage
 from tests.device.direct import E1, E2, PANEL, STRANGER, said
 from tests.device.doubles import ALARM, OTHER, START
 
@@ -265,6 +265,17 @@ def test_a_press_that_lay_on_a_disk_which_could_not_be_read_at_start_is_a_press(
     assert isinstance(device.state.role, PanelState)
     assert [id_ for id_, _ in device.state.role.unreceipted] == ["id-1"]
     assert [one.row.id for one in device.state.outbox.waiting] == ["id-1", "id-2"]
+
+
+def test_a_press_that_is_found_late_is_shown_in_the_very_turn_whatever_was_promised_meanwhile() -> None:
+    """Nobody knows yet whether who comes has heard of it; without a relay the panel must find out that it is alone."""
+    device = Device()
+    device.tell(LinkChanged(up=True))
+    alarm = PanelAlarm(id=ALARM, stage=Stage.ACCEPTED, since=START)
+    device.tell(DesiredArrived(Desired(rev=5, panel=Panel(alarm=alarm))))
+    assert device.state.light is Light.COMING
+    assert of(device.tell(RowsFound((row(1, EventType.HELP, id_=E1),), 2)), Show) == [Show(Light.HEARD)]
+    assert device_deadline(device.state, LIMITS) is not None
 
 
 def test_an_answer_that_lay_on_a_disk_which_could_not_be_read_at_start_stands() -> None:
