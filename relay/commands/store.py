@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -34,6 +34,8 @@ from relay.verdict import Finding, Verdict
 UNSOUND = 1
 """The exit code of ``verify`` and ``backup`` when something is wrong with what is in the database."""
 MAX_SHOWN = 50
+_STAMPED = f"relay-{'[0-9]' * 8}T{'[0-9]' * 6}Z.sqlite3"
+"""The names that ``backup`` gives, in the order of their times."""
 
 app = typer.Typer(help=say.STORE.en, no_args_is_help=True)
 
@@ -53,16 +55,23 @@ def verify(context: typer.Context, config: ConfigOption = DEFAULT_CONFIG, as_jso
         raise typer.Exit(UNSOUND)
 
 
-@app.command(help=say.STORE_BACKUP.en, epilog="doorbell-relay store backup /var/backups/love-doorbell/")
+@app.command(
+    help=say.STORE_BACKUP.en,
+    epilog="doorbell-relay store backup /var/backups/love-doorbell/\n\n"
+    "doorbell-relay store backup /var/backups/love-doorbell/ --keep 14",
+)
 def backup(
     context: typer.Context,
     target: Annotated[Path, typer.Argument(help=say.BACKUP_FILE.en, metavar="FILE")],
     config: ConfigOption = DEFAULT_CONFIG,
     force: Annotated[bool, typer.Option("--force", help=say.FORCE.en)] = False,
+    keep: Annotated[int | None, typer.Option("--keep", help=say.KEEP.en, min=1, metavar="N")] = None,
 ) -> None:
     from relay.adapters.store_copies import back_up  # noqa: PLC0415 - of no use to the other commands
 
     setting = enter(context, config)
+    if keep is not None and not target.is_dir():
+        raise setting.refuse(say.KEEP_IN_FOLDER, path=target)
     path = target / f"relay-{_stamp()}.sqlite3" if target.is_dir() else target
     if path.exists() and not force:
         raise setting.refuse(say.FILE_EXISTS, path=path)
@@ -76,7 +85,12 @@ def backup(
     )
     if verdict.findings:
         _tell(setting, verdict)
+        if keep is not None:
+            setting.warn(say.OLDER_STAY)
         raise typer.Exit(UNSOUND)
+    if keep is not None:
+        older = sorted(copy for copy in target.glob(_STAMPED) if copy != path)  # whatever the clock says of this one
+        _let_go(setting, older[: max(0, len(older) + 1 - keep)])
 
 
 @app.command(help=say.STORE_RESTORE.en, epilog="doorbell-relay store restore relay-20261125T020000Z.sqlite3")
@@ -193,6 +207,17 @@ def _tell_restored(setting: Setting, file: Path) -> None:
     with closing(SqlStore.open(setting.database, seal=setting.seal)) as store:
         write_line(setting, store, AuditWord.STORE_RESTORED, {"file": file.name, "head_before": str(noted or "")})
         note(setting, store, whatever_was=True)
+
+
+def _let_go(setting: Setting, copies: Sequence[Path]) -> None:
+    """Delete back-ups. ``SetupError`` if one cannot be: a disk that fills up must be noticed."""
+    for copy in copies:
+        try:
+            copy.unlink(missing_ok=True)
+        except OSError as error:
+            raise setting.refuse(say.NOT_DELETED, path=copy, reason=error.strerror) from None
+    if copies:
+        setting.out.print(setting.say(say.OLDER_GONE, count=len(copies)))
 
 
 def _stamp() -> str:

@@ -220,6 +220,10 @@ STORE_RETAIN = Text(
     "Delete what is older than the settings' [retention] wants. A relay may be running.",
 )
 BACKUP_FILE = Text("要写的文件；或文件夹，文件名自动取。", "The file to write, or a folder for one named by the time.")
+KEEP = Text(
+    "写进文件夹后，只留下最新的几个备份；这次的有问题时，一个也不删。",
+    "In a folder: keep only the newest so many of its back-ups; none is deleted if something is wrong with this one.",
+)
 RESTORE_FILE = Text("备份文件。", "The back-up.")
 RESTORE_FORCE = Text("备份有问题也照样恢复。", "Restore even a back-up with something wrong in it.")
 COMPARING = Text("已核对 {count} 个警报……", "{count} alarms compared ...")
@@ -244,6 +248,10 @@ RESTORE_ASK = Text(
     "put {path} in the place of the database {database}? What happened after the back-up will not be in it",
 )
 NOT_RESTORED = Text("没有恢复，什么也没有改", "not restored: nothing was changed")
+KEEP_IN_FOLDER = Text("--keep 用于文件夹，{path} 不是", "--keep is for a folder, which {path} is not")
+OLDER_STAY = Text("以前的备份一个也没有删", "none of the older back-ups was deleted")
+OLDER_GONE = Text("已删去 {count} 个较旧的备份", "{count} older back-up(s) deleted")
+NOT_DELETED = Text("不能删除旧备份 {path}：{reason}", "cannot delete the old back-up {path}: {reason}")
 BACKUP_UNSOUND = Text(
     "备份 {path} 有问题，没有恢复；换一个备份，或加 --force",
     "something is wrong with the back-up {path}: not restored. Take another one, or add --force",

@@ -71,6 +71,51 @@ def test_a_backup_goes_to_a_file_or_into_a_folder(busy: Office) -> None:
     assert busy.run("store", "backup", str(folder / "x.sqlite3"), "--force")[0] == 0
 
 
+def test_the_newest_backups_are_kept_and_nothing_else_is_touched(busy: Office) -> None:
+    folder = busy.folder / "backups"
+    folder.mkdir()
+    older = [f"relay-202611{day:02}T031000Z.sqlite3" for day in (7, 9, 8)]
+    for name in (*older, "relay-before.sqlite3", "relay-20261101T031000Z.sqlite3.copy", "mine"):
+        (folder / name).touch()
+    code, out, _ = busy.run("store", "backup", str(folder), "--keep", "2", "--language", "en")
+    made = [path.name for path in folder.iterdir() if path.stat().st_size]
+    assert (code, len(made), "2 older back-up(s) deleted" in out) == (0, 1, True)
+    others = {"relay-before.sqlite3", "relay-20261101T031000Z.sqlite3.copy", "mine"}
+    assert {path.name for path in folder.iterdir()} == {*made, "relay-20261109T031000Z.sqlite3", *others}
+
+
+def test_an_unsound_backup_takes_no_older_ones_place(busy: Office) -> None:
+    """It may be the last that is sound."""
+    folder = busy.folder / "backups"
+    folder.mkdir()
+    (folder / "relay-20261101T031000Z.sqlite3").touch()
+    spoil(busy, "UPDATE alarm SET deadline = NULL")
+    code, _, err = busy.run("store", "backup", str(folder), "--keep", "1")
+    assert (code, "一个也没有删" in err, len([*folder.iterdir()])) == (1, True, 2)
+
+
+def test_the_backup_just_made_stays_though_the_clock_is_behind(busy: Office) -> None:
+    folder = busy.folder / "backups"
+    folder.mkdir()
+    (folder / "relay-20991101T031000Z.sqlite3").touch()
+    assert busy.run("store", "backup", str(folder), "--keep", "1")[0] == 0
+    (left,) = folder.iterdir()
+    assert left.stat().st_size
+
+
+def test_keeping_needs_a_folder(busy: Office) -> None:
+    code, _, err = busy.run("store", "backup", str(busy.folder / "x.sqlite3"), "--keep", "3", "--language", "en")
+    assert (code, "is for a folder" in err) == (ExitCode.SETUP, True)
+    assert not (busy.folder / "x.sqlite3").exists()
+
+
+def test_an_old_backup_that_cannot_be_deleted_is_told(busy: Office) -> None:
+    folder = busy.folder / "backups"
+    (folder / "relay-20261101T031000Z.sqlite3").mkdir(parents=True)
+    code, _, err = busy.run("store", "backup", str(folder), "--keep", "1", "--language", "en")
+    assert (code, "cannot delete the old back-up" in err) == (ExitCode.SETUP, True)
+
+
 def test_an_unsound_database_is_backed_up_and_said_to_be_so(busy: Office) -> None:
     """A copy of what there is, is better than none."""
     spoil(busy, "UPDATE alarm SET deadline = NULL")
