@@ -2,24 +2,19 @@
 
 import re
 import shutil
-import subprocess
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from device.command import _parser
-from tests.package.debs import BuiltDeb, Lines, output, read_unit, values
+from tests.package.debs import BuiltDeb, Lines, read_unit, values
+from tests.package.unit_files import HIGHEST_EXPOSURE, SYSTEM, complaints, days_between, exposure
 from tools.deb_device import UNITS
 
-SYSTEM = Path("usr/lib/systemd/system")
 DAEMON = "doorbell-device.service"
 SELFTEST = "doorbell-device-selftest.service"
 TIMER = "doorbell-device-selftest.timer"
 SERVICES = [DAEMON, SELFTEST]
-HIGHEST_EXPOSURE = 2.5
-NEWER_KEYS = {"RestartSteps": 254, "RestartMaxDelaySec": 254}
-"""Keys that an older systemd ignores, with a warning; the daemon is restarted there too, always after RestartSec."""
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +25,6 @@ def root(deb: BuiltDeb, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for target in Path("/usr/lib/systemd/system").glob("*.target"):
         shutil.copy(target, copy / SYSTEM)
     return copy
-
-
-def complaints(root: Path, unit: str) -> list[str]:
-    """What ``systemd-analyze verify`` says. Its exit code is 0 for an unknown key and a bad value, so it is read."""
-    command = ["systemd-analyze", "verify", "--man=no", f"--root={root}", unit]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    version = int(output("systemctl", "--version").split()[1])
-    unknown = [key for key, since in NEWER_KEYS.items() if version < since]
-    lines = (done.stdout + done.stderr).splitlines()
-    told = [line for line in lines if not any(f"Unknown key '{key}'" in line for key in unknown)]
-    return told + ([f"exit code {done.returncode}"] if done.returncode else [])
 
 
 def service(root: Path, unit: str) -> Lines:
@@ -72,10 +56,7 @@ def test_a_mistake_in_a_unit_is_seen(root: Path, tmp_path: Path, line: str, mist
 
 @pytest.mark.parametrize("unit", SERVICES)
 def test_a_service_is_hardly_exposed(root: Path, unit: str) -> None:
-    told = output("systemd-analyze", "security", "--offline=yes", f"--root={root}", unit)
-    score = re.search(r"Overall exposure level for \S+: ([\d.]+)", told)
-    assert score
-    assert float(score[1]) < HIGHEST_EXPOSURE
+    assert exposure(root, unit) < HIGHEST_EXPOSURE
 
 
 @pytest.mark.parametrize("unit", SERVICES)
@@ -155,12 +136,7 @@ def test_every_day_has_a_self_test_and_each_device_its_own_minute(root: Path) ->
     timer = dict(read_unit(root / SYSTEM / TIMER)["Timer"])
     assert timer["Persistent"] == timer["FixedRandomDelay"] == "yes"
     assert int(timer["RandomizedDelaySec"].removesuffix("h")) >= 1
-    told = output("systemd-analyze", "calendar", "--iterations=2", timer["OnCalendar"], TZ="UTC")
-    first, second = (re.search(r"\d{4}-\d\d-\d\d [\d:]+", line) for line in told.splitlines() if "UTC" in line)
-    assert first
-    assert second
-    gap = datetime.fromisoformat(second[0]) - datetime.fromisoformat(first[0])
-    assert gap == timedelta(days=1)
+    assert days_between(timer["OnCalendar"]) == 1
 
 
 def test_only_the_pin_library_that_loses_no_edge_is_used_and_its_pipe_is_in_memory(root: Path) -> None:
