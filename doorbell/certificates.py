@@ -29,7 +29,7 @@ def read_validities(path: Path) -> tuple[Validity, ...]:
     found = []
     for pem in _PEM.findall(path.read_text("ascii", "replace")):
         try:
-            found.append(_validity(ssl.PEM_cert_to_DER_cert(pem)))
+            found.append(validity_of(ssl.PEM_cert_to_DER_cert(pem)))
         except (ValueError, IndexError):  # cut short, or no base64 (binascii.Error is a ValueError)
             continue
     return tuple(found)
@@ -48,7 +48,8 @@ def read_identity_number(path: Path) -> str | None:
     return number if number.isalnum() else None
 
 
-def _validity(der: bytes) -> Validity:
+def validity_of(der: bytes) -> Validity:
+    """The validity of one certificate, as TLS shows it. ``ValueError`` or ``IndexError`` for what is none."""
     _, times, _ = _element(_from_validity(der))
     first, begins, times = _element(times)
     last, ends, _ = _element(times)

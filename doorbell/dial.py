@@ -6,13 +6,14 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from doorbell.clock_doubt import ClockDoubt
 from doorbell.errors import SetupError
 from doorbell.reasons import explain_error
 from doorbell.settings import MqttSettings
-from doorbell.tls import tls_context
+from doorbell.tls import NamedContext, shown_chain, timeless_context, tls_context
 
 _LEAST_S = 0.05
 
@@ -100,20 +101,51 @@ class Knock:
             self._bug = error
 
     def _ask(self) -> None:
-        settings, deadline_s = self._settings, time.monotonic() + self._within_s
+        settings = self._settings
         context = None if settings.tls is None else tls_context(settings.tls, settings.host, self._doubt)
-        addresses = Resolver().addresses(settings.host, settings.port, self._within_s)
-        share_s = share_of(deadline_s, addresses)
-        for address in addresses:
-            try:
-                with socket.create_connection((address, settings.port), timeout=share_s) as sock:
-                    if context is not None:
-                        context.deadline_s = deadline_s
-                        context.wrap_socket(sock, do_handshake_on_connect=False).close()
-                    return
-            except OSError:
-                if address == addresses[-1]:
-                    raise
+        with _called(settings, self._within_s, context):
+            pass
+
+
+def ask_chain(settings: MqttSettings, within_s: float) -> tuple[bytes, ...]:
+    """The chain that a broker shows, DER, from its own certificate to our authority's; none without TLS.
+
+    Signatures and name are checked and no dates: who asks wants to know them. Raises ``SetupError`` for files of ours
+    that cannot be used, ``OSError`` or ``ValueError`` if the broker does not answer or is a stranger.
+    """
+    if settings.tls is None:
+        return ()
+    with _called(settings, within_s, timeless_context(settings.tls, settings.host)) as tls:
+        return shown_chain(tls)
+
+
+@contextmanager
+def _called(settings: MqttSettings, within_s: float, context: NamedContext | None) -> Iterator[socket.socket]:
+    """Connected with the first address that takes it; no MQTT is said."""
+    deadline_s = time.monotonic() + within_s
+    addresses = Resolver().addresses(settings.host, settings.port, within_s)
+    share_s = share_of(deadline_s, addresses)
+    for address in addresses:
+        try:
+            sock = _reached(address, settings.port, share_s, context, deadline_s)
+        except OSError:
+            if address == addresses[-1]:
+                raise
+        else:
+            with sock:
+                yield sock
+            return
+
+
+def _reached(
+    address: str, port: int, within_s: float, context: NamedContext | None, deadline_s: float
+) -> socket.socket:
+    sock = socket.create_connection((address, port), timeout=within_s)
+    if context is None:
+        return sock
+    context.deadline_s = deadline_s
+    with sock:  # it belongs to the TLS socket from then on
+        return context.wrap_socket(sock)
 
 
 def _is_address(host: str) -> bool:

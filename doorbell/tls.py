@@ -15,6 +15,8 @@ from doorbell.settings import TlsSettings
 
 _NO_CHECK_TIME = 0x200000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python does not name: no certificate's begin or end is looked at."""
+_DER = 2
+"""CPython's ``_ssl.ENCODING_DER``."""
 _EXPIRED, _NOT_YET_VALID = 10, 9
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID."""
 
@@ -86,6 +88,22 @@ def tls_context(settings: TlsSettings, host: str | None = None, doubt: ClockDoub
         context.surely_past = past
         context.verify_flags |= _NO_CHECK_TIME
     return context
+
+
+def timeless_context(settings: TlsSettings, host: str | None = None) -> NamedContext:
+    """As ``tls_context``, for looking at dates and not for trusting them: all is checked but when a certificate begins
+    and ends."""
+    context = tls_context(settings, host)
+    context.verify_flags |= _NO_CHECK_TIME
+    return context
+
+
+def shown_chain(tls: Any) -> tuple[bytes, ...]:
+    """The chain by which the other side was believed, DER, from its own certificate to our authority's."""
+    if hasattr(tls, "get_verified_chain"):  # from Python 3.13 on
+        return tuple(tls.get_verified_chain())
+    chain = tls._sslobj.get_verified_chain() or ()  # noqa: SLF001 - there since 3.10, and public since 3.13
+    return tuple(one.public_bytes(_DER) for one in chain)
 
 
 def _refuse_ended(tls: ssl.SSLSocket, surely_past: datetime) -> None:

@@ -1,8 +1,9 @@
 """What the relay measures of itself: how long things take, how many, and when each last went well.
 
-The loop's thread writes, any thread may read: every value is one number, or a list whose length never changes, so a
-reader sees each of them whole and at worst one turn late. Nothing in here locks, allocates much or can fail: it runs
-after a turn's rings are published, and a press must not wait for being counted.
+The loop's thread writes (of certificates the threads that look after them), any thread may read: every value is one
+number, or a list whose length never changes, so a reader sees each of them whole and at worst one turn late. Nothing in
+here locks, allocates much or can fail: it runs after a turn's rings are published, and a press must not wait for being
+counted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from doorbell.broker_order import Need
 from doorbell.wire import AlarmKind
@@ -53,6 +55,32 @@ class Gauges:
         return Need.RECEIPT if ringing else Need.NONE
 
 
+class Whose(StrEnum):
+    """Whose certificate may run out. Stable words: they are labels."""
+
+    RELAY = "relay"
+    """This relay's own."""
+    ISSUING = "issuing"
+    """Who has signed it."""
+    AUTHORITY = "authority"
+    """Whom this relay trusts."""
+    BROKER = "broker"
+    BROKER_ISSUING = "broker_issuing"
+    """As the brokers show them."""
+    SIGNING = "signing"
+    """Who would sign here today, where the authority's folder is on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateEnds:
+    """What a look at the certificates has found."""
+
+    days: Mapping[Whose, float] = field(default_factory=dict)
+    """Until the first of each kind ends; negative: since. Who was never seen is not in it."""
+    clock_wrong: bool = False
+    """The wall clock is provably wrong: there are fewer days than these, and nobody knows how many."""
+
+
 class Spread:
     """A quantity, counted by upper bound. ``counts`` has one more place than ``bounds``: what is above all of them."""
 
@@ -90,6 +118,11 @@ class Figures:
         self.failing_since_s: float | None = None
         self.shed_s: float | None = None
         """When a heartbeat was last shed."""
+        self.certificates = CertificateEnds()
+        self.certificates_s = monotonic()
+        """When every certificate was last seen; the start counts as that."""
+        self.renewals_waiting = self.renewals_signed = self.renewals_refused = 0
+        """Of devices: those that wait for the issuing key at the last look, and what this relay has answered."""
         self._sounded: set[str] = set()
 
     def turned(self, turn: Turn) -> None:

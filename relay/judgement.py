@@ -17,6 +17,8 @@ STUCK_S = 15.0
 """The loop turns or tries at least every 5 s (``relay.loop``); taking over a register of 100,000 devices needs 2 s."""
 AUDITOR_SILENT_S = 3 * INTERVAL_S
 SHED_LATELY_S = 60.0
+ENDS_SOON_DAYS, ENDS_NOW_DAYS = 30, 7
+"""A certificate: who renews it may be on holiday, and then it must be today."""
 UNPROVEN_S = 2 * PROOF_S
 """The database has not taken a commit for so long, although one is made every ``PROOF_S`` at the least."""
 
@@ -34,6 +36,9 @@ class Ailment(StrEnum):
     ALARMS_UNREADABLE = "alarms_unreadable"
     ALARMS_REBUILT = "alarms_rebuilt"
     SHEDDING = "shedding"
+    CERTIFICATE_URGENT = "certificate_urgent"
+    CERTIFICATE_ENDS = "certificate_ends"
+    CLOCK_WRONG = "clock_wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,17 @@ def judge_readiness(figures: Figures, gauges: Gauges, auditor: Auditor, *, link_
         problems.append(Ailment.ALARMS_FORGOTTEN)
     if gauges.counts.get("spoilt.unreadable"):
         problems.append(Ailment.ALARMS_UNREADABLE)
+    ends = figures.certificates
+    least_days = min(ends.days.values(), default=ENDS_SOON_DAYS)
+    if least_days < ENDS_NOW_DAYS:
+        problems.append(Ailment.CERTIFICATE_URGENT)
     rebuilt = (Ailment.ALARMS_REBUILT,) if gauges.counts.get("spoilt.rebuilt") else ()
     shedding = figures.shed_s is not None and now_s - figures.shed_s <= SHED_LATELY_S
-    warnings = (*rebuilt, *((Ailment.SHEDDING,) if shedding else ()))
+    warnings = [*rebuilt, *((Ailment.SHEDDING,) if shedding else ())]
+    if ENDS_NOW_DAYS <= least_days < ENDS_SOON_DAYS:
+        warnings.append(Ailment.CERTIFICATE_ENDS)
+    if ends.clock_wrong:
+        warnings.append(Ailment.CLOCK_WRONG)
     facts = {**life.facts, "store_proven_s": round(unproven_s, 1), "audited_s": round(audit_s, 1)}
-    return Judgement(tuple(problems), warnings, facts)
+    facts |= {f"certificate_days.{whose}": round(days, 1) for whose, days in ends.days.items()}
+    return Judgement(tuple(problems), tuple(warnings), facts)

@@ -16,6 +16,7 @@ import structlog
 from doorbell.errors import DoorbellError
 from doorbell.logs import LogOnce
 from relay.core.renewal import Renewal, RenewalRow
+from relay.figures import Figures
 from relay.texts.refusal import RefusalError
 
 LOOK_S = 10.0
@@ -42,9 +43,11 @@ Sign = Callable[[RenewalRow], str]
 """Gives the certificate, PEM. ``RefusedError``, or a ``RefusalError`` if none can be made now."""
 
 
-def sign_waiting(requests: Requests, sign: Sign, now: datetime) -> dict[Renewal, list[str]]:
+def sign_waiting(
+    requests: Requests, sign: Sign, now: datetime, count: Callable[[Renewal], object] = lambda _: None
+) -> dict[Renewal, list[str]]:
     """Answer every request that waits; the devices that were answered, by how. Raises what ``sign`` raises for one
-    that cannot be answered now: it waits on, and so do those after it."""
+    that cannot be answered now: it waits on, and so do those after it. ``count``: called for each that was answered."""
     done: dict[Renewal, list[str]] = {Renewal.SIGNED: [], Renewal.REFUSED: []}
     log = structlog.get_logger("relay.signing")
     for row in requests.renewals(state=Renewal.WAITING):
@@ -54,6 +57,7 @@ def sign_waiting(requests: Requests, sign: Sign, now: datetime) -> dict[Renewal,
             state, answer = Renewal.REFUSED, str(refusal)
         if requests.answer_renewal(row, state, answer, now):
             done[state].append(row.device)
+            count(state)
             reason = answer if state is Renewal.REFUSED else None
             log.info("renewal.answered", device=row.device, state=state.value, reason=reason)
     return done
@@ -62,7 +66,8 @@ def sign_waiting(requests: Requests, sign: Sign, now: datetime) -> dict[Renewal,
 class Clerk:
     """Signs beside a relay, on a thread of its own, from ``start`` to ``close``.
 
-    ``authority``: a way to sign, or None where there is no authority; asked when a request waits.
+    ``authority``: a way to sign, or None where there is no authority; asked when a request waits. ``figures``: where
+    it is counted.
     """
 
     def __init__(
@@ -70,7 +75,9 @@ class Clerk:
         requests: Requests,
         authority: Callable[[], Sign | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        figures: Figures | None = None,
     ) -> None:
+        self._figures = figures or Figures()
         self._requests = requests
         self._authority = authority
         self._now = now
@@ -92,16 +99,25 @@ class Clerk:
     def look(self) -> None:
         """One look."""
         try:
-            if not self._requests.renewals(state=Renewal.WAITING):
+            self._figures.renewals_waiting = len(self._requests.renewals(state=Renewal.WAITING))
+            if not self._figures.renewals_waiting:
                 return
             if (sign := self._authority()) is None:
                 self._complaints.warning("renewal.waits", reason="the issuing key is not on this machine")
                 return
-            sign_waiting(self._requests, sign, self._now())
+            sign_waiting(self._requests, sign, self._now(), self._count)
         except (DoorbellError, RefusalError) as error:
             self._complaints.warning("renewal.cannot_sign", reason=str(error))
             return
         self._complaints.clear()
+
+    def _count(self, state: Renewal) -> None:
+        figures = self._figures
+        figures.renewals_waiting -= 1
+        if state is Renewal.SIGNED:
+            figures.renewals_signed += 1
+        else:
+            figures.renewals_refused += 1
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_S):

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-_STA_UNSYNC = 0x40
-"""adjtimex(2): the kernel's clock is not synchronised."""
-_SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
-"""systemd-timesyncd makes this file at its first synchronisation after boot."""
+from doorbell.ntp import clock_is_synced
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _ASK_AGAIN_MS = 5_000
-
-
-class _Timex(ctypes.Structure):
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("_rest", ctypes.c_byte * 256),  # more than any kernel writes; we read no further
-    )
 
 
 class SystemClock:
@@ -48,18 +33,9 @@ class SystemClock:
         """Whether NTP has set the wall clock since boot; asked of the system every 5 s until it has."""
         if not self._synced and self.monotonic_ms() >= self._ask_at_ms:
             self._ask_at_ms = self.monotonic_ms() + _ASK_AGAIN_MS
-            self._synced = _SYNCHRONIZED.exists() or _kernel_says_synced()
+            self._synced = clock_is_synced()
         return self._synced
 
     def boot_id(self) -> str:
         """The kernel's name for this boot."""
         return self._boot
-
-
-def _kernel_says_synced() -> bool:
-    timex = _Timex()
-    try:
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
-    except (OSError, AttributeError):
-        return False
-    return state >= 0 and not timex.status & _STA_UNSYNC

@@ -37,6 +37,7 @@ COUNTERS = {
     "clock": ("clock_steps", "", "Times that the wall clock was set, and all deadlines moved with it."),
     "shed": ("shed", "why", "Reports of devices that were not read, because the relay did not keep up."),
     "spoilt": ("alarms_spoilt", "result", "Open alarms whose row was spoilt when they were loaded, by what became."),
+    "renewal": ("renewals", "what", "Renewals of devices' certificates, by what was said, answered or taken."),
     "lease": ("lease_changes", "change", "Communities taken, given and lost, and what was refused or unsaid for it."),
 }
 """Of ``RelayRuntime.counts``: the first word of the dotted name, and the metric it becomes; the rest is the label."""
@@ -103,7 +104,21 @@ class RelayCollector(Collector):
             ("state",),
         )
         yield _gauge("communities_held", "Communities that this relay serves.", {(): gauges.held})
-        yield from _counters(gauges.counts)
+        yield from self._certificates(now_s)
+        answered = {"renewal.signed": figures.renewals_signed, "renewal.refused": figures.renewals_refused}
+        yield from _counters({**gauges.counts, **answered})
+
+    def _certificates(self, now_s: float) -> Iterator[Metric]:
+        figures = self._figures
+        ends = figures.certificates
+        days = {(whose.value,): left for whose, left in ends.days.items()}
+        yield _gauge("certificate_days", "Until a certificate ends; negative: since.", days, ("whose",))
+        age_s = now_s - figures.certificates_s
+        yield _gauge("certificates_age_seconds", "Since all certificates were last seen.", {(): age_s})
+        wrong = {(): float(ends.clock_wrong)}
+        yield _gauge("clock_wrong", "1 while the wall clock is provably wrong.", wrong)
+        waiting = {(): figures.renewals_waiting}
+        yield _gauge("renewals_waiting", "Devices that wait for a renewed certificate to be signed.", waiting)
 
 
 _OPEN_STAGES = tuple(stage for stage in AlarmStage if stage is not AlarmStage.CLOSED)

@@ -22,6 +22,7 @@ from relay.adapters.notify import WebhookNotifier
 from relay.adapters.sealing import Seal
 from relay.adapters.store import SqlStore
 from relay.auditor import Auditor
+from relay.certificate_watch import CertificateWatch
 from relay.commands.renewals import signing_if_here
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, enter, make_folder
 from relay.commands.status import RelayParts, open_status
@@ -122,11 +123,11 @@ def run_relay(settings: RelaySettings) -> ExitCode:
                     silent_ms=echo.silent_ms,
                 )
             auditor = Auditor(evidence, inbox.put, now=clock.now, monotonic=stopwatch)
-            auditor.start()
-            started.callback(auditor.close)
-            clerk = Clerk(evidence, signing_if_here(settings.authority))
-            clerk.start()
-            started.callback(clerk.close)
+            clerk = Clerk(evidence, signing_if_here(settings.authority), figures=figures)
+            certificates = CertificateWatch(settings.mqtt, settings.authority.directory, figures)
+            for worker in (auditor, clerk, certificates):
+                worker.start()
+                started.callback(worker.close)
             parts = RelayParts(figures, runtime, inbox, auditor, link)
             if (status := open_status(settings.status, parts)) is not None:
                 started.callback(status.close)

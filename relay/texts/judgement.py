@@ -110,4 +110,34 @@ ADVICE: Mapping[Ailment, Advice] = {
             "See what else uses processor and disk; with very many devices raise report_interval_s or add a relay.",
         ),
     ),
+    Ailment.CERTIFICATE_URGENT: Advice(
+        Text(
+            "有证书已经到期，或七天内到期：到期那天起，整个社区的按铃都听不到。",
+            "A certificate has ended, or ends within seven days: from that day on no press of a whole town is heard.",
+        ),
+        Text(
+            "今天就续期：是谁的，看 facts 里的 certificate_days 和日志里 certificate.ends 一行；"
+            "做法见 docs/identity.md。",
+            "Renew it today. Whose it is stands in the facts (certificate_days) and in the log line certificate.ends; "
+            "how to, in docs/identity.md.",
+        ),
+    ),
+    Ailment.CERTIFICATE_ENDS: Advice(
+        Text("有证书三十天内到期。", "A certificate ends within thirty days."),
+        Text(
+            "是谁的，看 facts 里的 certificate_days 和日志里 certificate.ends 一行；做法见 docs/identity.md。",
+            "Whose it is stands in the facts (certificate_days) and in the log line certificate.ends; what to do is in "
+            "docs/identity.md.",
+        ),
+    ),
+    Ailment.CLOCK_WRONG: Advice(
+        Text(
+            "这台机器的时钟肯定不对：证书还剩多少天，没人知道。",
+            "This machine's clock is certainly wrong: nobody knows how long certificates last.",
+        ),
+        Text(
+            "检查对时服务（timedatectl status），没有网络的，手工设置时间。",
+            "See that its time service runs (timedatectl status); without a network set the time by hand.",
+        ),
+    ),
 }

@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from doorbell.certificates import validity_of
 from doorbell.clock_doubt import SOFTWARE_EPOCH, ClockDoubt
-from doorbell.dial import Knock
+from doorbell.dial import Knock, ask_chain
 from doorbell.link import LinkDown, LinkUp
 from doorbell.settings import MqttSettings, TlsSettings
 from doorbell.tls import tls_context
@@ -123,6 +124,11 @@ class Case:
 
     def has_own(self, span: Span) -> None:
         self.own = self.authority.issue(self.directory / "own.pem", span, "bell-peng")
+
+    def settings(self, server: TlsServer) -> MqttSettings:
+        ca = self.directory / "ca.pem"
+        ca.write_bytes(self.authority.pem)
+        return MqttSettings(port=server.port, tls=TlsSettings(ca=ca, server_name=NAME))
 
     def dials(self, server: TlsServer) -> str | None:
         ca = self.directory / "ca.pem"
@@ -258,9 +264,7 @@ def test_the_relay_asks_no_doubt(tmp_path: Path) -> None:
 def test_the_knock_at_the_first_broker_doubts_as_the_link_does(case: Case) -> None:
     """Else a device that is at a fallback would never return to the first."""
     server = case.broker(NOT_YET)
-    ca = case.directory / "ca.pem"
-    ca.write_bytes(case.authority.pem)
-    settings = MqttSettings(port=server.port, tls=TlsSettings(ca=ca, server_name=NAME))
+    settings = case.settings(server)
     before_the_software(case)
     refusals = []
     for doubt in (case.doubt, None):
@@ -311,3 +315,18 @@ def test_the_link_of_who_has_a_clock_stays_down(
     for doubt in (None, ClockDoubt(lambda: True)):
         probe = link_to_a_new_certificate(doubt)
         assert [NOT_YET_WORDS in probe.expect_next(LinkDown).reason for _ in range(3)] == [True] * 3
+
+
+@pytest.mark.parametrize("span", [VALID, NOT_YET, ENDED])
+def test_the_dates_of_a_broker_can_be_asked_for_whatever_they_are(case: Case, span: Span) -> None:
+    server = case.broker(span)
+    chain = ask_chain(case.settings(server), 10.0)
+    begins, ends = validity_of(chain[0]).not_before, validity_of(chain[0]).not_after
+    assert (begins, ends) == span
+    assert [ssl.DER_cert_to_PEM_cert(one) for one in chain[1:]] == [case.authority.pem.decode()]
+
+
+def test_no_dates_are_taken_from_a_stranger(case: Case) -> None:
+    for server in (case.broker(VALID, authority=Authority("stranger")), case.broker(VALID, name="other.test")):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ask_chain(case.settings(server), 10.0)

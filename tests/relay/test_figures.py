@@ -8,8 +8,17 @@ import pytest
 
 from doorbell.broker_order import Need
 from relay.auditor import INTERVAL_S, Auditor
-from relay.figures import Figures, Gauges, Spread
-from relay.judgement import STUCK_S, UNPROVEN_S, Ailment, Judgement, judge_life, judge_readiness
+from relay.figures import CertificateEnds, Figures, Gauges, Spread, Whose
+from relay.judgement import (
+    ENDS_NOW_DAYS,
+    ENDS_SOON_DAYS,
+    STUCK_S,
+    UNPROVEN_S,
+    Ailment,
+    Judgement,
+    judge_life,
+    judge_readiness,
+)
 from relay.loop import PROOF_S
 from relay.ports import Forgotten
 from relay.runtime import RelayRuntime
@@ -218,6 +227,36 @@ def test_ready_needs_an_auditor_that_looks_and_finds_nothing(allow_error_logs: l
     evidence.rows = []
     auditor.look()
     assert problems() == ()
+
+
+@pytest.mark.parametrize(
+    ("days", "problems", "warnings"),
+    [
+        ({Whose.RELAY: 300.0, Whose.BROKER: ENDS_SOON_DAYS}, (), ()),
+        ({Whose.RELAY: 300.0, Whose.BROKER: ENDS_SOON_DAYS - 0.1}, (), (Ailment.CERTIFICATE_ENDS,)),
+        ({Whose.SIGNING: ENDS_NOW_DAYS, Whose.RELAY: 99.0}, (), (Ailment.CERTIFICATE_ENDS,)),
+        ({Whose.SIGNING: ENDS_NOW_DAYS - 0.1, Whose.RELAY: 99.0}, (Ailment.CERTIFICATE_URGENT,), ()),
+        ({Whose.BROKER: -2.0, Whose.RELAY: 20.0}, (Ailment.CERTIFICATE_URGENT,), ()),
+        ({}, (), ()),
+    ],
+)
+def test_a_certificate_that_ends_is_a_warning_first_and_a_problem_in_its_last_week(
+    days: dict[Whose, float], problems: tuple[Ailment, ...], warnings: tuple[Ailment, ...]
+) -> None:
+    house = Measured()
+    well_since_now(house)
+    house.figures.certificates = CertificateEnds(days)
+    judged = ready(house)
+    assert (judged.problems, judged.warnings) == (problems, warnings)
+    assert {f"certificate_days.{whose.value}": left for whose, left in days.items()}.items() <= judged.facts.items()
+
+
+def test_a_clock_that_is_wrong_is_told() -> None:
+    house = Measured()
+    well_since_now(house)
+    house.figures.certificates = CertificateEnds({Whose.RELAY: 300.0}, clock_wrong=True)
+    assert ready(house).warnings == (Ailment.CLOCK_WRONG,)
+    assert ready(house).well
 
 
 def test_every_problem_has_words_in_both_languages_and_something_to_do() -> None:

@@ -12,6 +12,7 @@ from doorbell.wire import MAX_PAYLOAD_BYTES, certificate_mark
 from relay.adapters.store import SqlStore
 from relay.commands.renewals import signing, signing_if_here
 from relay.core.renewal import Renewal, RenewalRow
+from relay.figures import Figures
 from relay.ports import Batch, StoreError
 from relay.settings import AuthoritySettings
 from relay.signing import Clerk, RefusedError, sign_waiting
@@ -265,6 +266,24 @@ def test_what_cannot_be_signed_now_waits() -> None:
     assert sign_waiting(waiting, must_not, T0)[Renewal.REFUSED] == ["bell-a"]
     waiting.away = True
     Clerk(waiting, lambda: cannot, lambda: T0).look()
+
+
+def test_the_clerk_counts_what_it_has_answered_and_what_waits() -> None:
+    figures = Figures()
+
+    def sign(row: RenewalRow) -> str:
+        if row.device == "bell-c":
+            raise RefusalError(say.ISSUING_ENDED, until="2026-11-30")
+        if row.device == "bell-a":
+            raise RefusedError("no")
+        return "for you"
+
+    Clerk(Waiting("bell-a", "bell-b", "bell-c"), lambda: sign, lambda: T0, figures).look()
+    assert (figures.renewals_waiting, figures.renewals_signed, figures.renewals_refused) == (1, 1, 1)
+    Clerk(Waiting("bell-a", "bell-b"), lambda: None, lambda: T0, figures).look()
+    assert figures.renewals_waiting == 2
+    Clerk(Waiting(), lambda: None, lambda: T0, figures).look()
+    assert figures.renewals_waiting == 0
 
 
 def test_a_relay_signs_where_the_authority_is(certified: Office, tmp_path: Path) -> None:

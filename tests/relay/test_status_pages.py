@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from relay.adapters.metrics import COUNTERS, MAX_SERIES, PREFIX, RelayCollector
 from relay.adapters.status import Page, StatusListener
 from relay.commands.status import RelayParts, open_status, status_pages
-from relay.figures import Figures
+from relay.figures import CertificateEnds, Figures, Whose
 from relay.inbox import Inbox
 from relay.settings import StatusSettings
 from tests.relay.doubles import PENG, C, House, content_auditor
@@ -99,6 +99,21 @@ def test_a_counter_with_too_many_words_counts_the_rest_together(house: House) ->
 def test_a_count_that_nobody_has_given_a_metric_is_seen_all_the_same(house: House) -> None:
     house.relay.counts["news.of-tomorrow"] += 3
     assert value(house, "other_total", what="news.of-tomorrow") == 3
+
+
+def test_metrics_tell_when_certificates_end_and_how_renewals_go(house: House) -> None:
+    figures = Figures()
+    figures.certificates = CertificateEnds({Whose.RELAY: 12.5, Whose.BROKER: -1.0}, clock_wrong=True)
+    figures.renewals_waiting, figures.renewals_signed = 3, 2
+    house.hear(house.event(PENG, "renew", 1, detail={"request": "none"}))
+    found = samples(pages_of(house, figures)["/metrics"])
+    assert found[PREFIX + "certificate_days", (("whose", "relay"),)] == 12.5
+    assert found[PREFIX + "certificate_days", (("whose", "broker"),)] == -1.0
+    assert found[PREFIX + "clock_wrong", ()] == 1
+    assert found[PREFIX + "renewals_waiting", ()] == 3
+    assert found[PREFIX + "renewals_total", (("what", "signed"),)] == 2
+    assert found[PREFIX + "renewals_total", (("what", "refused"),)] == 0
+    assert found[PREFIX + "renewals_total", (("what", "no_request"),)] == 1
 
 
 def test_every_name_and_label_is_one_that_prometheus_takes(house: House) -> None:

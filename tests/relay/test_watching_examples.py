@@ -11,7 +11,7 @@ import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from relay.adapters.metrics import RelayCollector
-from relay.figures import Figures
+from relay.figures import CertificateEnds, Figures, Whose
 from relay.inbox import Inbox
 from relay.judgement import Ailment
 from tests.relay.doubles import House, content_auditor
@@ -28,6 +28,8 @@ ROWS_OF_DETAIL = (
     "journal_lines",
     "link_losses",
     "desired_again",
+    "renewals",
+    "certificates_age_seconds",
     "clock_steps",
     "other",
     "commit_events",
@@ -86,7 +88,9 @@ def test_every_metric_that_a_panel_or_a_rule_names_exists() -> None:
 def test_every_fixed_label_in_them_is_one_that_the_relay_writes() -> None:
     house = House()
     house.relay.counts.update({"shed.nothing_new": 1, "notice.failed": 1, "notice.sent": 1, "spoilt.unreadable": 1})
-    collector = RelayCollector(Figures(), house.relay.gauges, Inbox().lengths, content_auditor())
+    figures = Figures()
+    figures.certificates = CertificateEnds(dict.fromkeys(Whose, 99.0))
+    collector = RelayCollector(figures, house.relay.gauges, Inbox().lengths, content_auditor())
     written = {
         (sample.name, label, value)
         for family in collector.collect()
@@ -137,6 +141,8 @@ def test_the_page_explains_every_metric_every_ailment_and_no_metric_that_is_none
         if name.startswith(prefix):
             short = name.removeprefix(prefix) + ("_total" if family.type == "counter" else "")
             assert f"`{short}`" in page or f"`{short}{{" in page, f"{short} is not explained"
+    for whose in Whose:
+        assert f"`{whose.value}`" in page
     for ailment in Ailment:
         assert f"`{ailment.value}`" in page
     assert named(page) <= series()
