@@ -1,7 +1,8 @@
 """The files of clips: found, made by a process of its own, kept within bounds, and read in pieces.
 
 A score (a tone, a chime) can always be had: it is made on the spot where its file is missing. A sentence can not: it is
-asked for, made at the lowest priority, and there when it is there.
+asked for, made at the lowest priority, and there when it is there. A file in which the card has lost a block counts as
+missing from then on, until it was made anew.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +38,8 @@ _JOB_TIMEOUT_S = 90.0
 """A sentence takes 0.2 s here, a few on a Zero 2 W; espeak-ng alone is given 20."""
 _RENDERER = (sys.executable, "-m", "device.sounds.rendering")
 _ELSEWHERE = "doorbell-sounds-"
+PIECE_BYTES = 4096
+"""93 ms: so often the speaker looks whether the player still takes what it is fed."""
 _FILE_NAME = re.compile(r"[\w-]+\.[0-9a-f]{16}\.wav")
 
 _log = structlog.get_logger("device.sound")
@@ -51,6 +54,7 @@ class Clips:
         self._changed = threading.Condition()
         self._waiting: deque[Recipe] = deque()
         self._unusable: set[str] = set()
+        self._unreadable: set[str] = set()
         self._making: Recipe | None = None
         self._closing = False
         self._renderer: subprocess.Popen[bytes] | None = None
@@ -69,12 +73,13 @@ class Clips:
                     (self._waiting.appendleft if first else self._waiting.append)(recipe)
             self._changed.notify_all()
 
-    def open(self, recipe: Recipe) -> BinaryIO | None:
-        """The clip's samples, to be closed; None if it is not there. Never None for a score."""
+    def pieces(self, recipe: Recipe) -> Iterator[bytes] | None:
+        """The clip's samples, so that never more than a piece of it is in memory; None if it is not there. Never None
+        for a score. What cannot be read to its end ends early."""
         found = self._file(recipe)
-        if found is not None or not isinstance(recipe.material, Score):
-            return found
-        return io.BytesIO(_made(recipe))
+        if found is None and isinstance(recipe.material, Score):
+            found = io.BytesIO(_made(recipe))
+        return None if found is None else self._read(recipe, found)
 
     def expected(self, recipe: Recipe) -> bool:
         """Whether it is being made, or will be."""
@@ -102,18 +107,35 @@ class Clips:
 
     def _file(self, recipe: Recipe) -> BinaryIO | None:
         path = self._directory / recipe.file_name
+        if recipe.file_name in self._unreadable:
+            return None
         try:
             file = path.open("rb")
         except OSError:
             return None
-        header = file.read(HEADER_BYTES)
-        size = os.fstat(file.fileno()).st_size
-        if header[:4] == b"RIFF" and HEADER_BYTES + int.from_bytes(header[40:44], "little") == size:
-            return file
+        with suppress(OSError):
+            header = file.read(HEADER_BYTES)
+            size = os.fstat(file.fileno()).st_size
+            if header[:4] == b"RIFF" and HEADER_BYTES + int.from_bytes(header[40:44], "little") == size:
+                return file
         file.close()  # not ours, or a card that loses blocks
+        self._throw_away(path)
+        return None
+
+    def _read(self, recipe: Recipe, clip: BinaryIO) -> Iterator[bytes]:
+        with clip:
+            try:
+                while piece := clip.read(PIECE_BYTES):
+                    yield piece
+            except OSError as error:
+                _log.warning("sound.clip_unreadable", clip=recipe.slug, reason=error.strerror)
+                self._throw_away(self._directory / recipe.file_name)
+
+    def _throw_away(self, path: Path) -> None:
+        """Not to be opened again before it was made anew; a card that is spoilt may not even let go of it."""
+        self._unreadable.add(path.name)
         with suppress(OSError):
             path.unlink()
-        return None
 
     # --- the thread -------------------------------------------------------------------------------------------------
 
@@ -155,6 +177,7 @@ class Clips:
                 self._unusable.add(recipe.file_name)
             elif not failed:
                 self._unusable.discard(recipe.file_name)
+                self._unreadable.discard(recipe.file_name)
             self._making = None
         if failed == "disk":
             self._move(recipe, reason)

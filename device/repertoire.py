@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from device.clips import Clips
 from device.core.role import Role
@@ -18,8 +17,6 @@ from device.sounds.scores import ChimeName
 from device.sounds.sentences import LANGUAGES, MAX_COUNT, fixed_words, without_names
 from device.sounds.waves import RATE
 
-PIECE_BYTES = 4096
-"""93 ms: so often the speaker looks whether the player still takes what it is fed."""
 _GAP_S = 0.2
 """Between a tone and its sentence, and after an announcement."""
 NAME_WAIT_S = 2.0
@@ -70,33 +67,33 @@ class Repertoire:
         """The samples of an item, a piece at a time; silence while a sentence is waited for."""
         match item:
             case Answer(notice):
-                yield from _read(self._clips.open(tone_recipe(notice.tone)))
+                yield from self._clips.pieces(tone_recipe(notice.tone)) or ()
                 yield _silence(_GAP_S)
                 if notice.words is not None:
                     yield from self._spoken(notice.words, NAME_WAIT_S)
                     yield _silence(_GAP_S)
             case DingDong():
-                yield from _read(self._clips.open(ding_dong_recipe()))
+                yield from self._clips.pieces(ding_dong_recipe()) or ()
                 yield _silence(_GAP_S)
             case Announce(call):
                 yield from self._spoken(words_of(call), 0.0)
                 yield _silence(_GAP_S)
             case Count(calls):
                 recipe = self._count(calls)
-                yield from _read(None if recipe is None else self._clips.open(recipe))
+                yield from (None if recipe is None else self._clips.pieces(recipe)) or ()
                 yield _silence(_GAP_S)
             case Wake():
-                yield from _read(self._clips.open(waking_recipe(self._chime)))
+                yield from self._clips.pieces(waking_recipe(self._chime)) or ()
 
     def _spoken(self, words: Words, wait_s: float) -> Iterator[bytes]:
         """A sentence; without the names if that is all there is in time, nothing if there is not even that."""
-        clip, until = self._clips.open(self._recipe(words)), time.monotonic() + wait_s
+        clip, until = self._clips.pieces(self._recipe(words)), time.monotonic() + wait_s
         while clip is None and time.monotonic() < until and self._clips.expected(recipe := self._recipe(words)):
             yield _silence(_WAIT_STEP_S)
-            clip = self._clips.open(recipe)
+            clip = self._clips.pieces(recipe)
         if clip is None:
-            clip = self._clips.open(self._recipe(without_names(words)))
-        yield from _read(clip)
+            clip = self._clips.pieces(self._recipe(without_names(words)))
+        yield from clip or ()
 
     def _recipe(self, words: Words) -> Recipe:
         """A recording that cannot be used counts as none."""
@@ -119,11 +116,3 @@ def words_of(call: Call) -> Words:
 
 def _silence(seconds: float) -> bytes:
     return bytes(2 * round(seconds * RATE))
-
-
-def _read(clip: BinaryIO | None) -> Iterator[bytes]:
-    """A clip's samples, so that never more than a piece of it is in memory."""
-    if clip is not None:
-        with clip:
-            while piece := clip.read(PIECE_BYTES):
-                yield piece
