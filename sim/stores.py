@@ -65,12 +65,12 @@ class MemoryStore:
     # relay.ports.Store
 
     def load(self, communities: Collection[str] | None = None) -> Snapshot:
-        """What a relay starts from: everything, or what concerns these communities."""
+        """See ``relay.ports.Store``."""
         self._read()
         devices = self._register.devices
         alarms = sorted(self._open.values(), key=lambda a: (a.deadline is None, a.id))
         return Snapshot(
-            register=self._register,
+            register=Register() if communities else self._register,
             register_version=self._register_version,
             alarms={alarm.id: alarm for alarm in alarms if communities is None or alarm.community in communities},
             twins={

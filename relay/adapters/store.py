@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Self
 
@@ -137,16 +138,16 @@ class SqlStore:
     # What the relay needs: relay.ports.Store
 
     def load(self, communities: Collection[str] | None = None) -> Snapshot:
-        """What a relay starts from, of one moment: everything, or what concerns these communities."""
+        """See ``relay.ports.Store``; all of one moment."""
         with self._errors(), self._reader.begin() as connection:
             open_alarms = of_communities(communities, _ALARM.where(text(schema.OPEN)), schema.alarm)
             meta = {row.key: row.value for row in connection.execute(select(schema.meta))}
-            register = read_register(connection, self.seal)
-            reading = AlarmReading(connection, register.known_policy)
+            register = cache(partial(read_register, connection, self.seal))
+            reading = AlarmReading(connection, lambda *of: register().known_policy(*of))
             alarms = reading.read(connection.execute(open_alarms.order_by(schema.alarm.c.deadline)))
             pending = read_notices(connection, self.seal, communities, pending_only=True)
             return Snapshot(
-                register=register,
+                register=Register() if communities else register(),
                 register_version=int(meta.get("register_version", "0")),
                 alarms={alarm.id: alarm for alarm in alarms},
                 rebuilt=reading.rebuilt,

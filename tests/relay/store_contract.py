@@ -261,7 +261,8 @@ class StoreContract:
         assert store.replace_register(smaller) == 2
         again = reopen()
         assert again.load_register() == (2, smaller)
-        assert (again.poll()[0], again.load().register) == (2, smaller)
+        assert (again.poll()[0], again.load().register, again.load(()).register) == (2, smaller, smaller)
+        assert again.load({"xihu"}).register == Register(), "who takes a community over has it, and it is long"
 
     @pytest.mark.parametrize("name", list(registers()))
     def test_any_register_can_follow_any_other(self, store: ReadableStore, name: str) -> None:
