@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import replace
 
 from doorbell.wire import Event
-from relay.intake import Heard
+from relay.intake import Heard, grown_older
 
 KEPT_MS = 60_000
 """A device sends what has no receipt at least every 36 s (wire contract): of every open event one copy is in here."""
@@ -24,14 +23,14 @@ class Elsewhere:
     """Events of others' communities, the newest copy of each."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Heard, Event, int]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Heard, int]] = OrderedDict()
 
     def keep(self, heard: Heard, event: Event, now_ms: int) -> None:
         """An event of a community that is not ours."""
-        self._kept[event.id] = (heard, event, now_ms)
+        self._kept[event.id] = (heard, now_ms)
         self._kept.move_to_end(event.id)
         while self._kept:
-            oldest, (_, _, at_ms) = next(iter(self._kept.items()))
+            oldest, (_, at_ms) = next(iter(self._kept.items()))
             if len(self._kept) <= MAX_KEPT and now_ms - at_ms < KEPT_MS:
                 break
             del self._kept[oldest]
@@ -39,10 +38,10 @@ class Elsewhere:
     def take(self, communities: Collection[str], now_ms: int) -> dict[str, Heard]:
         """What was kept for these, by event and oldest first, each with the age that it has now."""
         taken: dict[str, Heard] = {}
-        for key, (heard, event, at_ms) in [*self._kept.items()]:
+        for key, (heard, at_ms) in [*self._kept.items()]:
             if heard.address.community not in communities:
                 continue
             del self._kept[key]
             if (waited_ms := now_ms - at_ms) < KEPT_MS:
-                taken[key] = replace(heard, message=event.model_copy(update={"age_ms": event.age_ms + waited_ms}))
+                taken[key] = grown_older(heard, waited_ms)
         return taken

@@ -28,6 +28,8 @@ from doorbell.wire import (
 )
 from relay.ports import RejectedRow
 
+WAITED_S = 1.0
+"""What has waited here for less is as old as it says."""
 REMEMBERED = 4_096
 """Rejected messages recognised when they come again; a device that nobody registered sends the same for ever."""
 _ID = re.compile(SLUG_PATTERN)
@@ -52,6 +54,8 @@ class Unusable:
     delivery: Delivery
     reason: str
     detail: str
+    community: str | None
+    """Which its topic names; None if that is no topic of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +71,21 @@ class Backlog:
     waiting: int = 0
 
 
-def read_delivery(topics: Topics, delivery: Delivery) -> Heard | Unusable:
-    """Parse a delivery; whatever is wrong with it is the sender's fault and becomes a reason, never an exception."""
+def read_delivery(topics: Topics, delivery: Delivery, now_s: float = 0.0) -> Heard | Unusable:
+    """Parse a delivery; whatever is wrong with it is the sender's fault and becomes a reason, never an exception.
+
+    ``now_s``: by the clock of ``Delivery.arrived_s``. An event that has waited in here, because the database refused,
+    is older by that than its device could say: an acceptance of an hour ago would else promise who does not come.
+    """
+    community: str | None = None
     try:
         address = topics.parse(delivery.topic)
+        community = address.community
         match address.channel:
             case Channel.EVENT:
-                return Heard(delivery, address, decode(Event, delivery.payload))
+                heard = Heard(delivery, address, decode(Event, delivery.payload))
+                waited_s = now_s - delivery.arrived_s if delivery.arrived_s else 0.0
+                return heard if waited_s < WAITED_S else grown_older(heard, round(waited_s * 1000))
             case Channel.REPORTED:
                 return Heard(delivery, address, decode(Reported, delivery.payload))
             case Channel.ONLINE:
@@ -81,17 +93,17 @@ def read_delivery(topics: Topics, delivery: Delivery) -> Heard | Unusable:
             case Channel.DESIRED:
                 return Heard(delivery, address, decode(Desired, delivery.payload))
             case _:
-                return Unusable(delivery, "not_for_relay", address.channel.value)
+                return Unusable(delivery, "not_for_relay", address.channel.value, community)
     except PeerError as error:
-        return Unusable(delivery, error.reason, error.detail)
+        return Unusable(delivery, error.reason, error.detail, community)
 
 
-def community_of(topics: Topics, topic: str) -> str | None:
-    """The community that a topic names, whatever was sent to it; None if it is no topic of ours."""
-    try:
-        return topics.parse(topic).community
-    except PeerError:
-        return None
+def grown_older(heard: Heard, by_ms: int) -> Heard:
+    """The same, so much later; only events have an age."""
+    event = heard.message
+    if not isinstance(event, Event):
+        return heard
+    return replace(heard, message=event.model_copy(update={"age_ms": event.age_ms + by_ms}))
 
 
 def latest_copies(read: Sequence[Any]) -> list[Any]:

@@ -206,8 +206,8 @@ class Store(Protocol):
     """The relay's memory. Used from one thread. Every failure is a ``StoreError``."""
 
     def load(self, communities: Collection[str] | None = None) -> Snapshot:
-        """What a relay starts from: everything; or what concerns these communities, and no register: who takes them over
-        has it, and a city's takes many seconds to read. Of no community: the register alone."""
+        """What a relay starts from: everything; or what concerns these communities, and no register: whoever takes them
+        over has it, and a city's takes many seconds to read. Of no community: the register alone."""
         ...
 
     def known_events(self, ids: Sequence[str]) -> set[str]:

@@ -29,7 +29,7 @@ from relay.figures import Gauges
 from relay.flood import Flood
 from relay.held import Held
 from relay.hooks import HookDesk
-from relay.intake import Backlog, Heard, RejectLog, RejectMemory, Unusable, community_of, latest_copies, read_delivery
+from relay.intake import Backlog, Heard, RejectLog, RejectMemory, Unusable, latest_copies, read_delivery
 from relay.news import POLL_MS, News, NewsDesk, ReadRegister
 from relay.ports import AuditFound, Clock, NoticeDelivered, Notifier, Store
 from relay.renewals import RenewalDesk
@@ -53,7 +53,7 @@ class RelayRuntime:
     ``held``: with leases (``relay.leases``) only what was adopted is served; without, everything.
     ``flush`` is called once after a turn's acknowledgements and publications, for a link that waits for it.
     ``read_register``: None asks the store, which takes the turn's time.
-    ``stopwatch`` (seconds, of the clock of ``Delivery.arrived_s``) only measures: nothing is decided by it.
+    ``stopwatch`` (seconds, of the clock of ``Delivery.arrived_s``) measures, and tells how long an event has waited.
     """
 
     def __init__(
@@ -123,10 +123,10 @@ class RelayRuntime:
 
         Raises ``StoreError`` before anything has changed if the database cannot be read: call again with the same.
         """
-        turn = Turn(self._clock.now(), self._clock.monotonic_ms())
+        turn, now_s = Turn(self._clock.now(), self._clock.monotonic_ms()), self._stopwatch()
         if self._fresh_from_ms is not None and turn.mono_ms >= self._fresh_from_ms:
             turn.waited = FRESH
-        read = [read_delivery(self._topics, i) if isinstance(i, Delivery) else i for i in inputs]
+        read = [read_delivery(self._topics, i, now_s) if isinstance(i, Delivery) else i for i in inputs]
         if turn.waited != FRESH or any(isinstance(item, LinkUp) for item in inputs):
             read = latest_copies(read)
         kept = self._custody.load_some(turn.mono_ms)
@@ -143,7 +143,7 @@ class RelayRuntime:
                     self._apply(turn, item, news)
                 case Unusable():
                     turn.acks.append(item.delivery)
-                    if self._is_ours(community_of(self._topics, item.delivery.topic)):
+                    if self._is_ours(item.community):
                         self._reject(turn, item.delivery, item.reason, item.detail, item.delivery.payload)
                 case NoticeDelivered():
                     self._apply_outcome(turn, item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from doorbell.link import Delivery, LinkDown, LinkEvent, LinkUp
 from sim.network import Connection, SimBroker
@@ -99,6 +100,7 @@ class SimLink:
             self.unacked.clear()
         if isinstance(event, Delivery):
             self.unacked.add(event.mid)
+            event = replace(event, arrived_s=self._broker.schedule.now_ms / 1000)
         self._sink(event)
 
     def lost(self, connection: Connection, reason: str) -> None:

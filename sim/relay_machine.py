@@ -128,7 +128,16 @@ class RelayMachine:
         )
         self.link.stopped = lambda: self.stopped
         self.held = Held(everything=not self.several)
-        runtime = RelayRuntime(self.store, self.link, self, self, topics, poll_ms=self._poll_ms, held=self.held)
+        runtime = RelayRuntime(
+            self.store,
+            self.link,
+            self,
+            self,
+            topics,
+            poll_ms=self._poll_ms,
+            held=self.held,
+            stopwatch=lambda: self.schedule.now_ms / 1000,
+        )
         if self.several:
             runs = count(1)
             self._desk = LeaseDesk(

@@ -225,7 +225,7 @@ class MemoryStore:
 
     def early(self) -> list[EventRow]:
         """Answers to alarms that nobody has raised yet, oldest first."""
-        return sorted(self._early.values(), key=lambda row: (row.received_at, row.id))
+        return sorted(self._early.values(), key=lambda row: (row.received_at, row.at, row.id))
 
     def notices(self, *, alarm: str | None = None, pending_only: bool = False) -> list[NoticeRow]:
         """Hooks that were or are to be told, oldest first."""

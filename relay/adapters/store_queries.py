@@ -43,9 +43,9 @@ def twins_of(communities: Collection[str] | None) -> Select[Any]:
 
 
 def early_events(connection: Connection, communities: Collection[str] | None = None) -> list[EventRow]:
-    """Answers to alarms that nobody has raised yet, oldest first."""
+    """Answers to alarms that nobody has raised yet, oldest first; of one turn in the order in which they were made."""
     query = of_communities(communities, select(schema.event).where(text("verdict = 'early'")), schema.event)
-    ordered = query.order_by(schema.event.c.received_at, schema.event.c.id)
+    ordered = query.order_by(schema.event.c.received_at, schema.event.c.at, schema.event.c.id)
     return [read_event(row) for row in connection.execute(ordered)]
 
 

@@ -211,7 +211,14 @@ class House:
         """A new process on the same disk; the broker keeps what is retained."""
         self.link = FakeLink(self.trace, retained=self.retained)
         self.notifier = FakeNotifier(self.trace)
-        self.relay = RelayRuntime(self.store, self.link, self.notifier, self.clock, self.topics)
+        self.relay = RelayRuntime(
+            self.store,
+            self.link,
+            self.notifier,
+            self.clock,
+            self.topics,
+            stopwatch=lambda: self.clock.mono_ms / 1000,
+        )
         self.relay.start()
 
     # What happens

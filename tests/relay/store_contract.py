@@ -176,6 +176,11 @@ class StoreContract:
         ]
         store.commit(Batch(events=rows))
         assert reopen().early() == rows[::-1]
+        for n, at_s in ((5, 2), (6, 1)):  # heard in one turn, and made one after the other
+            row = event_of(n, alarm=uid(9), verdict="early", at=after_s(at_s))
+            store.commit(Batch(events=[replace(row, received_at=after_s(20))]))
+        assert [row.id for row in reopen().early()] == [uid(3), uid(2), uid(1), uid(6), uid(5)]
+        store.commit(Batch(verdicts={uid(n): ("never_raised", uid(9)) for n in (5, 6)}))
         store.commit(Batch(events=[event_of(7)], verdicts={uid(2): ("applied", uid(1))}, alarms={uid(1): an_alarm(1)}))
         assert list(reopen().load().early) == [rows[2], rows[0]]
         assert store.find_alarm(uid(2)) == an_alarm(1), "an answer to a later press is one to the alarm it belongs to"

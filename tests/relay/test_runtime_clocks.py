@@ -1,9 +1,12 @@
 """Wall clocks that disagree, and repeats: found by the village (``doorbell-sim storm``)."""
 
+from dataclasses import replace
+
 import pytest
 
 from doorbell.link import LinkUp
 from relay.core.alarm import AlarmStage
+from relay.ports import StoreError
 from tests.relay.doubles import PANEL, PENG, WANG, House, uid
 
 HOURS_MS = 3 * 3_600_000
@@ -81,3 +84,16 @@ def test_an_event_heard_twice_in_one_turn_gets_one_receipt() -> None:
     house = rung_house()
     house.hear(house.event(PANEL, "help", 2), house.event(PANEL, "help", 2))
     assert house.shown(PANEL).stored == (uid(1), uid(2))
+
+
+def test_an_answer_that_waited_for_the_database_is_as_old_as_it_is() -> None:
+    """It counted as said when the database took it: after an hour with a full disk, somebody was shown as coming."""
+    house = rung_house()
+    said = replace(house.event(PENG, "accept", 2, alarm=1), arrived_s=house.clock.mono_ms / 1000)
+    house.store.fail_reads = 1
+    with pytest.raises(StoreError):
+        house.relay.decide([said])
+    house.clock.advance(HOURS_MS)
+    house.hear(said)
+    assert house.panel() == ("ringing", None)
+    assert "accepted_late" in house.journal()

@@ -232,6 +232,19 @@ def test_an_early_acceptance_survives_a_restart() -> None:
     assert house.panel() == ("accepted", "彭小平")
 
 
+def test_what_was_said_in_one_turn_is_heard_in_its_order_also_after_a_restart() -> None:
+    """It came back in the order of random ids: whoever had handed the alarm back again was shown as coming."""
+    house = House()
+    accept = house.event(PENG, "accept", 9, alarm=1)
+    house.clock.advance(2_000)
+    house.hear(accept, house.event(PENG, "decline", 2, alarm=1))
+    house.boot()
+    house.clock.advance(1_000)
+    house.press(1, age_ms=4_000)
+    assert house.panel() == ("received", None)
+    assert house.journal()[-3:] == ["accepted", "handed_back", "step_started"]
+
+
 def test_an_acceptance_of_a_press_that_becomes_the_second_of_an_alarm_is_not_lost() -> None:
     """The bell had heard only the second press; its answer waited for ever for an alarm of that name."""
     house = House()
