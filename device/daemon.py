@@ -24,6 +24,7 @@ from device.ports import Ports, UnavailableError
 from device.repertoire import SpeakerOptions
 from device.runtime import DeviceRuntime, RuntimeSettings
 from device.settings import DaemonSettings
+from device.timely import TimelyOutbox
 from doorbell.broker_order import Need
 from doorbell.clock_doubt import ClockDoubt
 from doorbell.mqtt import MqttLink, Papers
@@ -56,7 +57,7 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path) -> ExitCo
         )
         stack.callback(pins.close)
         outbox = settings.state_dir / "outbox.sqlite3"
-        store = SqliteOutbox(outbox)
+        store = TimelyOutbox(SqliteOutbox(outbox))
         stack.callback(store.close)
         speaker = _speaker(settings, pins, clock, inbox)
         stack.callback(speaker.close)
@@ -121,7 +122,7 @@ def run_daemon(settings: DaemonSettings, *, mock: bool, control: Path) -> ExitCo
             inbox,
             clock,
             notifier=notifier,
-            alive=lambda: link.alive() and pins.healthy() and speaker.alive(),
+            alive=lambda: link.alive() and pins.healthy() and speaker.alive() and store.alive(),
             after_turn=tell,
         )
         _log.info("device.stopping", code=int(code))

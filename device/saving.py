@@ -64,7 +64,9 @@ class OutboxSaver:
                     self._fresh, self._keep[row.id] = True, row
                 case Forget(ids):
                     self._fresh = True
-                    self._forget.update(dict.fromkeys(one for one in ids if self._keep.pop(one, None) is None))
+                    for one in ids:  # also what is not there yet: a commit that came to no end may have put it there
+                        self._keep.pop(one, None)
+                        self._forget[one] = None
                 case _:
                     pass
 

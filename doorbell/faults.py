@@ -55,8 +55,8 @@ FAULTS: dict[str, FaultWords] = {
     "outbox_failed": FaultWords(
         "存不了事件",
         "events cannot be kept",
-        "存储卡拒绝写入。按铃照样发出，但断电会丢。",
-        "The disk refuses to write. A press still goes out, but a power cut would lose it.",
+        "存储卡拒绝写入，或 2 秒不应答。按铃照样发出，但断电会丢。",
+        "The disk refuses to write, or does not answer for 2 s. A press still goes out, but a power cut would lose it.",
         "换存储卡；满了就清理。",
         "Change the card; if it is full, make room.",
     ),

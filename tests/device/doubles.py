@@ -90,6 +90,9 @@ class MemoryStore:
             raise StoreError("the disk is full")
         self.next_seq = max(self.next_seq, seq)
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
 
 class FakeLink:
     """Notes what is published; refuses while down."""

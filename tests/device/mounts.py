@@ -42,6 +42,15 @@ class Mount:
         """``ro``, ``rw``, or ``abort``: ext4 behaves as after an error of the disk."""
         _run("mount", "-o", f"remount,{how}", str(self.path))
 
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Whoever writes waits until it is over."""
+        _run("fsfreeze", "--freeze", str(self.path))
+        try:
+            yield
+        finally:
+            _run("fsfreeze", "--unfreeze", str(self.path))
+
     def cut(self, image: Path) -> None:
         """What is on the disk if the power goes now: what the kernel still holds in memory is not in the image."""
         shutil.copyfile(self.image, image)

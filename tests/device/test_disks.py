@@ -14,10 +14,12 @@ from device.adapters.health import SystemHealth
 from device.adapters.outbox import SqliteOutbox, make_state_dir
 from device.core.role import ButtonName
 from device.ports import StoreError
+from device.timely import TimelyOutbox
 from doorbell.wire import EventType
 from tests.device.doubles import Bench
 from tests.device.mounts import KINDS, Mount, mounted, mounted_image, needs_root
 from tests.device.test_outbox_store import found, id_of, row
+from tests.device.waiting import wait_until
 
 pytestmark = [pytest.mark.system, needs_root]
 
@@ -75,7 +77,7 @@ def test_a_press_goes_out_from_a_full_disk_and_is_on_it_as_soon_as_there_is_room
     disk.make_room()
     bench.advance(11_000)
     assert sent(bench)[-1] == "-outbox_failed"
-    bench.store.close()  # type: ignore[attr-defined]
+    bench.store.close()
     assert on_disk(disk.path) == waiting(bench)
     assert len(waiting(bench)) == 10
 
@@ -87,9 +89,31 @@ def test_a_disk_that_is_full_from_the_start_stops_no_press(disk: Mount) -> None:
     assert sorted(sent(bench)) == ["+outbox_failed", "help"]
     disk.make_room()
     bench.advance(11_000)
-    bench.store.close()  # type: ignore[attr-defined]
+    bench.store.close()
     assert on_disk(disk.path) == waiting(bench)
     assert len(waiting(bench)) == 2
+
+
+def test_a_press_goes_out_while_the_disk_hangs_and_is_on_it_when_it_moves_again(ext4: Mount) -> None:
+    bench = Bench()
+    bench.store = store = TimelyOutbox(SqliteOutbox(ext4.path / "outbox.sqlite3"), answer_s=0.5)  # type: ignore[assignment]
+    bench.boot()
+    bench.connect()
+    with ext4.hanging():
+        bench.press(ButtonName.HELP)
+        bench.press(ButtonName.HELP)
+        assert sent(bench) == ["help", "+outbox_failed", "help"]
+
+    def moves() -> bool:
+        bench.advance(5_000)
+        return sent(bench)[-1] == "-outbox_failed"
+
+    wait_until(moves)
+    bench.advance(5_000)
+    store.close()
+    wait_until(lambda: not store.alive())
+    assert on_disk(ext4.path) == waiting(bench)
+    assert len(waiting(bench)) == 3
 
 
 def test_what_lies_on_a_full_disk_is_sent(disk: Mount) -> None:
@@ -101,7 +125,7 @@ def test_what_lies_on_a_full_disk_is_sent(disk: Mount) -> None:
     assert sent(bench).count("help") == 3
     disk.make_room()
     bench.advance(11_000)
-    bench.store.close()  # type: ignore[attr-defined]
+    bench.store.close()
     assert on_disk(disk.path) == waiting(bench)
     assert {id_of(1), id_of(2)} < waiting(bench)
 
@@ -119,7 +143,7 @@ def test_a_press_goes_out_from_a_disk_that_turns_read_only_by_itself(ext4: Mount
     assert (bench.health.now.disk_errors or 0) > 0
     bench.advance(60_000)
     assert "+disk_failing" in sent(bench)[3:]  # statvfs calls it read-only as well, but not since kernel 6.15
-    bench.store.close()  # type: ignore[attr-defined]
+    bench.store.close()
 
 
 def killed_with_rows(path: Path) -> None:
@@ -146,7 +170,7 @@ def test_what_lies_on_a_disk_that_came_back_read_only_is_sent(disk: Mount) -> No
     disk.remount("rw")
     bench.desire(stored=(id_of(1),))
     bench.advance(11_000)
-    bench.store.close()  # type: ignore[attr-defined]
+    bench.store.close()
     assert on_disk(disk.path) == waiting(bench)
     assert id_of(2) in on_disk(disk.path)
 
@@ -170,7 +194,7 @@ def test_spoilt_bytes_anywhere_stop_nothing(tmp_path: Path, seed: int) -> None:
     bench.press(ButtonName.HELP)
     bench.advance(11_000)
     assert "help" in sent(bench)
-    bench.store.close()  # type: ignore[attr-defined]
+    bench.store.close()
     assert on_disk(tmp_path) == waiting(bench)
 
 
@@ -192,7 +216,7 @@ def test_an_outbox_that_is_deleted_under_us_is_noticed_at_the_next_press_and_mad
     bench.advance(11_000)
     assert sent(bench)[-1] == "-outbox_failed"
     assert len(waiting(bench)) == 3
-    bench.store.close()  # type: ignore[attr-defined]
+    bench.store.close()
     assert on_disk(directory) == waiting(bench)
 
 

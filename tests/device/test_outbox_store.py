@@ -17,6 +17,7 @@ import pytest
 from device.adapters.outbox import MAX_SET_ASIDE, SqliteOutbox, make_state_dir, read_copy
 from device.core.effects import OutboxRow
 from device.ports import OutboxStore, StoredOutbox, StoreError
+from device.timely import TimelyOutbox
 from doorbell.wire import ClockState, EventType
 from tests.device.doubles import ALARM, START, MemoryStore
 
@@ -41,17 +42,18 @@ def found(path: Path) -> StoredOutbox:
         store.close()
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "timely", "memory"])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
     """Each call is a new process that opens the same outbox."""
-    memory, opened = MemoryStore(), list[SqliteOutbox]()
+    memory, opened = MemoryStore(), list[SqliteOutbox | TimelyOutbox]()
 
     def open_again() -> OutboxStore:
         if request.param == "memory":
             return memory
-        for store in opened:
-            store.close()
-        opened.append(SqliteOutbox(tmp_path / "outbox.sqlite3"))
+        while opened:
+            opened.pop().close()
+        store = SqliteOutbox(tmp_path / "outbox.sqlite3")
+        opened.append(TimelyOutbox(store) if request.param == "timely" else store)
         return opened[-1]
 
     yield open_again
