@@ -82,7 +82,7 @@ def import_(
             setting.out.print(setting.say(say.NO_CHANGES))
             return
         setting.out.print(_table(setting, changes))
-        _warn_of_open_alarms(setting, store, changes["households"])
+        _mind_open_alarms(setting, store, register, changes["households"])
         if dry_run:
             setting.out.print(setting.say(say.DRY_RUN_DONE))
             return
@@ -175,14 +175,20 @@ def _more(ids: Sequence[str]) -> str:
     return f" … ({len(ids)})" if len(ids) > MAX_SHOWN_IDS else ""
 
 
-def _warn_of_open_alarms(setting: Setting, store: SqlStore, households: Change) -> None:
-    gone = set(households.removed)
-    if not gone:
+def _mind_open_alarms(setting: Setting, store: SqlStore, register: Register, households: Change) -> None:
+    """An open alarm stays with the community in which it was raised: bells that have moved away could not answer it,
+    and of several relays the one that serves the new community knows nothing of it."""
+    gone, changed = set(households.removed), set(households.changed)
+    if not gone and not changed:
         return
     for alarm in store.alarms(open_only=True, limit=1_000_000):
+        facts = {"household": alarm.household, "alarm": alarm.id, "stage": STAGES[alarm.stage]}
         if alarm.household in gone:
-            stage = STAGES[alarm.stage]
-            setting.warn(say.OPEN_ALARM_REMOVED, household=alarm.household, alarm=alarm.id, stage=stage)
+            setting.warn(say.OPEN_ALARM_REMOVED, **facts)
+        elif alarm.household in changed:
+            community = register.households[alarm.household].community
+            if community != alarm.community:
+                raise setting.refuse(say.OPEN_ALARM_MOVED, community=community, **facts)
 
 
 def _write(setting: Setting, path: Path, register: Register, *, overwrite: bool) -> None:

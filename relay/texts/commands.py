@@ -129,6 +129,11 @@ OPEN_ALARM_REMOVED = Text(
     "住户 {household} 将被删除，但还有未结束的警报 {alarm}（{stage}）",
     "the household {household} will be removed while its alarm {alarm} is open ({stage})",
 )
+OPEN_ALARM_MOVED = Text(
+    "住户 {household} 要换到社区 {community}，但还有未结束的警报 {alarm}（{stage}）：先结束它，再导入",
+    "the household {household} would move to the community {community} while its alarm {alarm} is open ({stage}): "
+    "close it first, then import",
+)
 DRY_RUN_DONE = Text("只是试看，没有改动", "a dry run: nothing was changed")
 IMPORTED = Text(
     "已导入，登记表现在是第 {version} 版；运行中的中继会立即采用",

@@ -1,5 +1,7 @@
 """``doorbell-relay`` as a person at a terminal meets it: help, languages, mistakes, the register."""
 
+from contextlib import closing
+
 import pytest
 
 from doorbell.service import ExitCode
@@ -183,3 +185,15 @@ def test_removing_a_household_with_an_open_alarm_is_warned_of(busy: Office) -> N
     code, _, err = busy.run("register", "import", str(busy.register), "--dry-run")
     assert code == 0
     assert err.strip() == f"警告: 住户 chen 将被删除，但还有未结束的警报 {OTHER}（正在响铃）"
+
+
+def test_a_household_with_an_open_alarm_stays_in_its_community(busy: Office) -> None:
+    """Its bells could not answer the alarm any more, and of several relays another one would raise a second."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    busy.register.write_text(text.replace('"xihushan"', '"donghu"'), encoding="utf-8")
+    for more in ([], ["--dry-run"]):
+        code, out, err = busy.run("register", "import", str(busy.register), *more)
+        assert (code, "已导入" in out) == (ExitCode.SETUP, False)
+        assert "要换到社区 donghu，但还有未结束的警报" in err.replace("\n", "")
+    with closing(busy.store()) as store:
+        assert store.load_register()[0] == 1
