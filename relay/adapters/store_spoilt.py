@@ -73,14 +73,16 @@ class AlarmReading:
         policy = next(filter(None, map(_policy, policies)), None) or self._policy_of(row.household, kind)
         if policy is None:
             return None
-        event = schema.event
-        source = self._connection.execute(select(event.c.device).where(event.c.id == row.id)).scalar()
+        event, device = schema.event, schema.device
+        pressed = select(event.c.device).where(event.c.id == row.id)
+        panels = select(device.c.id).where(device.c.household == row.household).order_by(device.c.id)
+        source = self._connection.execute(pressed).scalar() or self._connection.execute(panels).scalars().first()
         return Alarm(
             id=row.id,
             community=row.community,
             household=row.household,
             kind=kind,
-            source=source or "",
+            source=source or row.household,  # a bell refuses a ring, and all beside it, that comes from nowhere
             raised_at=row.raised_at,
             policy=policy,
             stage=AlarmStage.RINGING,

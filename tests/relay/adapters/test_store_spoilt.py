@@ -158,6 +158,19 @@ def test_where_the_journal_is_spoilt_as_well_the_alarm_rings_anew_and_a_press_is
     assert [alarm.id for alarm in house.database.alarms() if alarm.household == "liu"] == [uid(1)]
 
 
+@pytest.mark.parametrize(("without", "source"), [((), PANEL), ((PANEL,), "liu")])
+def test_a_look_in_that_begins_anew_rings_though_no_event_has_raised_it(
+    house: KeptHouse, without: tuple[str, ...], source: str, allow_error_logs: list[dict[str, Any]]
+) -> None:
+    """It rang as from no device, which a bell refuses, and with it all that it should ring beside."""
+    house.database.replace_register(neighbourhood(without=without))
+    house.spoil(NO_JSON, NO_JSON, journal_too=True)
+    change(house.database, "DELETE FROM event WHERE id = :id", id=uid(1))
+    house.boot()
+    assert logged(allow_error_logs) == [("alarm.rebuilt", uid(1))]
+    assert house.shown(WANG).rings[0].from_ == source
+
+
 def test_a_relay_that_takes_the_community_over_finds_the_same(house: KeptHouse) -> None:
     """It does not read the register again for it, unless a row is spoilt: a city's takes many seconds."""
     read: list[str] = []
