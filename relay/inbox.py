@@ -2,7 +2,8 @@
 
 Two lanes. In the urgent one is everything that happens once: events of devices, changes of the link, outcomes of hooks.
 None of it is ever dropped but what one device says over its limit (``relay.flood``), which it will say again: when the
-lane is full, whoever brings more must wait, and so the broker learns to wait.
+lane is full, whoever brings more must wait, and so the broker learns to wait. Outcomes alone never do: the loop itself
+may bring one, of a notice for which the notifier has no room, and there are no more of them than notices.
 In the other are ``reported``, ``online`` and, of other relays, ``desired``, which tell a state. A newer one takes the
 place of the same device's older one, if both can be understood: rubbish is kept for a technician, and takes nobody's
 word away. And while many wait, a heartbeat that says nothing new is not queued at all: the device is vouched for, so
@@ -22,6 +23,7 @@ from doorbell.link import Delivery
 from doorbell.wire import Channel, Desired, Reported, decode
 from relay.flood import Flood, FloodGate
 from relay.intake import Backlog
+from relay.ports import NoticeDelivered
 from relay.runtime import RelayInput
 
 QUEUE_SIZE = 50_000
@@ -98,7 +100,7 @@ class Inbox:
                 self._flood.append(item)
                 self._filled.notify()
                 return
-            while len(self._urgent) >= self._size:
+            while len(self._urgent) >= self._size and not isinstance(item, NoticeDelivered):
                 self._emptied.wait()
             self._number += 1
             self._urgent.append((self._number, item))

@@ -311,3 +311,15 @@ def test_a_heartbeat_writes_nothing_and_of_many_only_those_that_changed_somethin
     assert house.trace[0] == ("commit", None)
     assert [line.type for line in turn.batch.journal] == ["sounding"]
     assert list(turn.batch.twins) == [PANEL], "the panel shows that it rings, and nobody else's state has changed"
+
+
+def test_the_loop_never_waits_for_itself() -> None:
+    """A notice for which the notifier has no room is its own outcome at once, on the loop's thread: in a full inbox it
+    waited for ever for the one who empties it."""
+    inbox = small(size=1)
+    fill(inbox, LinkUp(1))
+    putting = threading.Thread(target=fill, args=(inbox, NoticeDelivered("n", ok=False)), daemon=True)
+    putting.start()
+    putting.join(10)
+    assert not putting.is_alive()
+    assert inbox.take(0) == [LinkUp(1), NoticeDelivered("n", ok=False)]
