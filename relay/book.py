@@ -85,13 +85,13 @@ class AlarmBook:
             if (alarm := self.by_household.get((household, kind))) is not None:
                 yield alarm
 
-    def pop_due(self, now: datetime) -> list[str]:
-        """The alarms whose deadline has come."""
-        due: list[str] = []
-        while (head := self._head()) is not None and head[0] <= now:
+    def pop_due(self, now: datetime, at_most: int) -> list[str]:
+        """So many of the alarms whose deadline has come, each once, the oldest deadline first."""
+        due: dict[str, None] = {}
+        while len(due) < at_most and (head := self._head()) is not None and head[0] <= now:
             heapq.heappop(self._due)
-            due.append(head[1])
-        return due
+            due[head[1]] = None
+        return list(due)
 
     def put_back(self, alarm: Alarm) -> None:
         """Watch the deadline of an alarm that ``pop_due`` gave and that has not moved since."""

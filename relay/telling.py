@@ -7,6 +7,7 @@ not reported in time is published again while the device is online, and whenever
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from itertools import islice
 
 from doorbell.wire import STORED_COUNT, Channel, Desired, Topics
 from relay.book import AlarmBook, Twin, Wakeups
@@ -42,7 +43,9 @@ class Teller:
         self._twins: dict[str, Twin] = {}
         self._repairs = Wakeups()
         self._overtaken = Wakeups()
-        self._unsent: set[str] = set()
+        self._unsent: dict[str, None] = {}
+        self._dismissed: dict[str, tuple[str, bytes]] = {}
+        """What devices that are registered no more were last told."""
         self._certificates: dict[str, str] = {}
         self.adopt(twins)
 
@@ -76,7 +79,7 @@ class Teller:
             self._twins.pop(device_id, None)
             self._repairs.clear(device_id)
             self._overtaken.clear(device_id)
-            self._unsent.discard(device_id)
+            self._unsent.pop(device_id, None)
             self._certificates.pop(device_id, None)
 
     def settle(self, turn: Turn, online: Container[str]) -> None:
@@ -116,7 +119,9 @@ class Teller:
             self._publish(turn, device_id, twin)
 
     def _publish(self, turn: Turn, device_id: str, twin: Twin) -> None:
-        device = self.register.devices[device_id]
+        device = self.register.devices.get(device_id)
+        if device is None or device.community not in self._held:
+            return  # it has moved away, and is somebody else's to tell
         topic = self._topics.of(device.community, device_id, Channel.DESIRED)
         turn.publish[device_id] = (topic, payload_of(twin.rev, twin.stored, twin.content))
         twin.repair_wait_ms = twin.repair_wait_ms or REPAIR_FIRST_MS
@@ -144,10 +149,12 @@ class Teller:
 
     def connected(self, turn: Turn) -> None:
         """The link is up: say again what could not be said while it was down, or while its queue was full."""
-        for device_id in sorted(self._unsent)[:RESENT_AT_ONCE]:
-            self._unsent.discard(device_id)
+        for device_id in [*islice(self._unsent, RESENT_AT_ONCE)]:
+            del self._unsent[device_id]
             if device_id in self.register.devices:
                 self._publish(turn, device_id, self._twins[device_id])
+            elif device_id in self._dismissed:
+                turn.publish[device_id] = self._dismissed[device_id]
 
     def dismiss(self, turn: Turn, device: Device) -> None:
         """A device that is registered no more: the broker must not go on showing it what it showed before."""
@@ -157,11 +164,12 @@ class Teller:
             turn.batch.twins[device.id] = TwinRow(device.id, twin.rev, twin.stored, twin.content)
             turn.touched.add(device.community)
             topic = self._topics.of(device.community, device.id, Channel.DESIRED)
-            turn.publish[device.id] = (topic, payload_of(twin.rev, twin.stored, twin.content))
+            self._dismissed[device.id] = topic, payload_of(twin.rev, twin.stored, twin.content)
+            turn.publish[device.id] = self._dismissed[device.id]
 
     def not_sent(self, device_id: str) -> None:
         """The link had no connection for this one; it is published at the next ``connected``."""
-        self._unsent.add(device_id)
+        self._unsent[device_id] = None
 
     def repair(self, turn: Turn, seen: Mapping[str, Seen]) -> int:
         """Publish again what online devices have not reported in time. Returns how many."""
@@ -170,7 +178,7 @@ class Teller:
             twin = self._twins[device_id]
             twin.repair_at_ms = None
             known = seen.get(device_id)
-            if known is None or not known.online or known.rev == twin.rev or device_id not in self.register.devices:
+            if known is None or not known.online or known.rev == twin.rev:
                 continue
             twin.repair_wait_ms = min(twin.repair_wait_ms * 2, REPAIR_MAX_MS)
             self._publish(turn, device_id, twin)
@@ -185,12 +193,12 @@ class Teller:
         twin = self._twins.get(device_id)
         if twin is None or rev >= twin.rev:
             self._overtaken.clear(device_id)
-        elif device_id in self.register.devices:
+        else:
             self._overtaken.set(device_id, turn.mono_ms + OVERTAKE_MS)
 
     def overtake(self, turn: Turn) -> int:
         """Publish again what was overtaken at the broker. Returns how many."""
-        due = [device for device in self._overtaken.pop_due(turn.mono_ms) if device in self.register.devices]
+        due = self._overtaken.pop_due(turn.mono_ms)
         for device_id in due:
             self._publish(turn, device_id, self._twins[device_id])
         return len(due)

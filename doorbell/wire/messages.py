@@ -31,6 +31,8 @@ MAX_IN_FLIGHT = 16
 """Events a device sends before it waits for receipts: below ``STORED_COUNT``, so no receipt is pushed out unseen."""
 MAX_RINGS = 8
 """Alarms that one bell shows at once: 680 bytes each at the longest in Chinese; the most urgent come first."""
+MAX_PRESSES = 1_000_000
+"""Presses told of one alarm; a relay that has counted more says this."""
 MAX_PEERS = 16
 """Devices that one is paired with: the volunteers of a household, or the households of a volunteer."""
 MAX_FAULTS = 16
@@ -187,7 +189,7 @@ class Ring(WireModel):
     place: Place = ""
     raised_at: WireTime
     stage: Stage
-    presses: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    presses: Annotated[int, Field(ge=1, le=MAX_PRESSES)] = 1
     who: Label | None = None
     mine: bool = False
 

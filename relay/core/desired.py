@@ -24,10 +24,11 @@ from doorbell.wire import (
     Ring,
     Stage,
 )
-from doorbell.wire.messages import MAX_PEERS, WireModel
+from doorbell.wire.messages import MAX_PEERS, MAX_PRESSES, WireModel
 from relay.core.alarm import Alarm, AlarmStage
 from relay.core.coverage import coverage_of
 from relay.core.register import Device, DeviceRole, Register
+from relay.core.timing import EARLIEST
 
 _URGENCY = {kind: rank for rank, kind in enumerate(AlarmKind)}
 _SHOWN_ON_PANEL = (AlarmKind.HELP, AlarmKind.CHECKIN)
@@ -85,7 +86,9 @@ def panel_alarm(register: Register, household: str, alarms: Iterable[Alarm]) -> 
             stage = Stage.ARRIVED
         case _:
             stage = Stage.RINGING if alarm.sounding else Stage.RECEIVED
-    return _made(PanelAlarm, id=alarm.id, stage=stage, who=_holder_name(register, alarm), since=alarm.since)
+    return _made(
+        PanelAlarm, id=alarm.id, stage=stage, who=_holder_name(register, alarm), since=max(alarm.since, EARLIEST)
+    )
 
 
 def rings_for(register: Register, bell: Device, alarms: Iterable[Alarm]) -> tuple[Ring, ...]:
@@ -112,7 +115,7 @@ def _ring(register: Register, bell: Device, alarm: Alarm) -> Ring | None:
         place=home.place if home is not None else "",
         raised_at=alarm.raised_at,
         stage=_STAGES[alarm.stage],
-        presses=alarm.presses,
+        presses=min(alarm.presses, MAX_PRESSES),
         who=_holder_name(register, alarm),
         mine=mine,
     )

@@ -19,7 +19,7 @@ FRESH = timedelta(seconds=10)
 """For what comes on a connection that has been up for a while: on its way as long as a live connection may be silent.
 Two wall clocks that differ by more (one was set by hand) would else make every answer look hours old, for ever."""
 _MAX_AGE_MS = 10 * 365 * 86_400_000
-_EARLIEST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 """The wire has no earlier time: a bell would refuse the whole state that holds one, and not ring."""
 
 
@@ -31,4 +31,4 @@ def happened_at(event: Event, received_at: datetime, waited: timedelta = QUEUED)
     by_age = received_at - timedelta(milliseconds=min(event.age_ms, _MAX_AGE_MS))
     if event.clock is ClockState.SYNCED and abs(event.at - by_age) <= waited:
         return min(event.at, received_at)
-    return max(by_age, _EARLIEST)  # on a relay without a clock yet, an old press is from before 1970
+    return max(by_age, EARLIEST)  # on a relay without a clock yet, an old press is from before 1970

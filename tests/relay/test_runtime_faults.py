@@ -7,6 +7,7 @@ import pytest
 
 from doorbell.link import LinkDown, LinkUp
 from doorbell.wire import Coverage
+from doorbell.wire.messages import MAX_PRESSES
 from relay.core.alarm import AlarmStage
 from relay.engine import EARLY_KEPT, MAX_EARLY_OF_DEVICE
 from tests.relay.doubles import BELLS, PANEL, PENG, WANG, House, neighbourhood, uid
@@ -105,6 +106,68 @@ def test_a_device_that_is_registered_no_more_is_told_to_be_silent() -> None:
     house.advance(1_000)
     assert house.rings(PENG) == []
     assert house.rev(PENG) == rev + 1
+
+
+def test_it_is_told_so_also_if_the_broker_is_away_just_then() -> None:
+    house = House()
+    house.press(1)
+    house.link.up = False
+    house.hear(LinkDown("cut"))
+    house.store.replace_register(neighbourhood(without=[PENG]))
+    house.advance(2_000)
+    house.link.up = True
+    house.hear(LinkUp(2))
+    assert house.rings(PENG) == []
+    house.store.replace_register(neighbourhood())
+    house.advance(2_000)
+    assert house.rings(PENG) == [(uid(1), "ringing")], "and it is registered again"
+
+
+def test_a_stage_that_began_before_1970_by_a_clock_that_is_behind_is_told_all_the_same() -> None:
+    """The panel refused the whole state, and with it every receipt."""
+    house = House()
+    house.press(1)
+    house.clock.advance(60_000)
+    house.hear(house.event(PENG, "accept", 2, alarm=1), house.event(PANEL, "ok", 3))
+    house.advance(3 * 3_600_000)
+    house.clock.boot, house.clock.wall = "another boot", datetime(1970, 1, 1, 0, 0, 20, tzinfo=UTC)
+    house.boot()
+    house.hear(LinkUp(1))
+    house.advance(3_000)
+    assert house.panel() == ("arrived", "彭小平")
+
+
+def test_presses_without_end_silence_no_bell() -> None:
+    """It refuses a state with a number that the contract does not know, and everything else that it should ring."""
+    house = House()
+    house.press(1)
+    house.relay.book.put(replace(house.relay.book.by_id[uid(1)], presses=MAX_PRESSES))
+    house.press(2)
+    assert house.shown(PENG).rings[0].presses == MAX_PRESSES
+
+
+def test_deadlines_that_come_all_at_once_keep_no_press_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a city's were one turn, and a press had to wait for its end."""
+    monkeypatch.setattr("relay.engine.LOOK_SIZE", 1)
+    house = House()
+    house.press(1)
+    house.press(2, device="button-chen")
+    house.clock.advance(3_600_000)
+    for left in (1, 0):
+        turn = house.hear()
+        assert len(turn.lags_s) == 1
+        assert (house.relay.next_wake_ms() == house.clock.monotonic_ms()) is bool(left)
+
+
+def test_a_deadline_is_looked_at_once_however_often_it_moved_to_and_fro() -> None:
+    house = House()
+    house.press(1)
+    for _ in range(20):
+        house.hear(house.report(PENG, 1))
+        house.hear(house.report(PENG))
+    house.hear(house.report(PENG, 1))
+    house.clock.advance(45_000)
+    assert len(house.hear().lags_s) == 1
 
 
 def test_a_relay_that_has_just_started_promises_nobody_whom_it_has_not_heard() -> None:

@@ -368,6 +368,37 @@ def _changed(register: Any, **parts: Any) -> Any:
     return replace(register, **parts)
 
 
+def _without_peng() -> Any:
+    """Peng and his bell have moved to the other community."""
+    before = neighbourhood()
+    return _changed(
+        before,
+        people={**before.people, "peng": _changed(before.people["peng"], community="far")},
+        households={**before.households, "liu": _changed(before.households["liu"], volunteers=("wang",))},
+        devices={**before.devices, PENG: _changed(before.devices[PENG], community="far")},
+    )
+
+
+def test_an_early_answer_of_a_bell_that_has_moved_away_changes_nothing(posts: Posts) -> None:
+    """The press for which it had waited ended every relay that heard it: it wrote about the other's community."""
+    posts.hear(posts["one"].event(PENG, "accept", 2, alarm=1))
+    posts.store.replace_register(_without_peng())
+    posts.run(3_000)
+    press(posts)
+    assert posts["one"].panel() == ("received", None)
+    assert posts.store.events[uid(2)].verdict == "unknown_device"
+
+
+def test_a_bell_that_has_moved_away_is_told_nothing_more(posts: Posts) -> None:
+    """What it had not confirmed was said again and again, over what its new relay says."""
+    press(posts)
+    posts.hear(posts["one"].report(PENG, 1, rev=1))
+    posts.store.replace_register(_without_peng())
+    posts["one"].wrote()
+    posts.run(30_000)
+    assert set(posts["one"].wrote()) <= {PANEL}
+
+
 def test_rubbish_is_kept_once_by_whoever_serves_the_community_or_the_first_of_all(posts: Posts) -> None:
     posts.hear(
         posts["one"].delivery("event", b"{", device=PANEL),
