@@ -14,7 +14,18 @@ from relay.loop import BEAT_S
 from relay.ports import LeaseLostError, StoreError
 from relay.runtime import RelayInput, RelayRuntime
 from relay.turn import Turn
-from tests.relay.doubles import BELLS, PANEL, FakeClock, FakeLink, FakeNotifier, House, Trace, TracingStore
+from tests.relay.doubles import (
+    BELLS,
+    PANEL,
+    C,
+    FakeClock,
+    FakeLink,
+    FakeNotifier,
+    House,
+    Trace,
+    TracingStore,
+    neighbourhood,
+)
 
 TIMES = LeaseTimes()
 RETRY_MS = 200
@@ -140,3 +151,14 @@ class Posts:
     def holders(self, community: str) -> list[str]:
         """Who serves a community, as they think themselves."""
         return [name for name, post in self.posts.items() if community in post.held]
+
+
+def two_posts() -> Posts:
+    """Two relays; C is served by ``one``, the other community by ``two``. Every device shows what it is to show."""
+    posts = Posts(neighbourhood(), "two", "one")
+    posts.run(12_000)
+    assert (posts.holders(C), posts.holders("far")) == (["one"], ["two"])
+    posts.hear(*(posts["one"].report(device) for device in (PANEL, *BELLS)))
+    for post in posts.posts.values():
+        post.wrote()
+    return posts

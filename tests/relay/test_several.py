@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +13,8 @@ from doorbell.errors import SetupError
 from doorbell.link import LinkDown, LinkUp
 from relay.core.alarm import Outcome
 from relay.ports import NoticeDelivered, StoreError
-from tests.relay.doubles import BELLS, PANEL, PENG, WANG, C, neighbourhood, uid
-from tests.relay.posts import TIMES, Posts
+from tests.relay.doubles import PANEL, PENG, WANG, C, neighbourhood, uid
+from tests.relay.posts import TIMES, Posts, two_posts
 
 FAILOVER_MS = 10_000
 """Within this every community of a dead relay is served again (wire contract)."""
@@ -23,14 +22,7 @@ FAILOVER_MS = 10_000
 
 @pytest.fixture
 def posts() -> Posts:
-    """Two relays; C is served by ``one``, the other community by ``two``. Every device shows what it is to show."""
-    posts = Posts(neighbourhood(), "two", "one")
-    posts.run(12_000)
-    assert (posts.holders(C), posts.holders("far")) == (["one"], ["two"])
-    posts.hear(*(posts["one"].report(device) for device in (PANEL, *BELLS)))
-    for post in posts.posts.values():
-        post.wrote()
-    return posts
+    return two_posts()
 
 
 def press(posts: Posts, number: int = 1, **more: Any) -> None:
@@ -348,55 +340,6 @@ def test_a_command_about_no_open_alarm_is_answered_by_anybody(posts: Posts) -> N
     command = posts.store.add_command(uid(9), Outcome.HELPED, "", "office")
     posts.run(1_000)
     assert posts.store.command_result(command) == "not_open"
-
-
-def test_a_register_with_a_community_more_is_served_and_one_less_is_let_go(posts: Posts) -> None:
-    press(posts)
-    before = posts["one"].relay._register
-    smaller = {key: value for key, value in before.communities.items() if key == C}
-    devices = {key: device for key, device in before.devices.items() if device.community == C}
-    posts.store.replace_register(_changed(before, communities=smaller, devices=devices))
-    posts.run(3_000)
-    assert (posts.holders(C), posts.holders("far")) == (["one"], [])
-    posts.store.replace_register(before)
-    posts.run(5_000)
-    assert len(posts.holders("far")) == 1
-    assert posts["one"].panel() == ("received", None)
-
-
-def _changed(register: Any, **parts: Any) -> Any:
-    return replace(register, **parts)
-
-
-def _without_peng() -> Any:
-    """Peng and his bell have moved to the other community."""
-    before = neighbourhood()
-    return _changed(
-        before,
-        people={**before.people, "peng": _changed(before.people["peng"], community="far")},
-        households={**before.households, "liu": _changed(before.households["liu"], volunteers=("wang",))},
-        devices={**before.devices, PENG: _changed(before.devices[PENG], community="far")},
-    )
-
-
-def test_an_early_answer_of_a_bell_that_has_moved_away_changes_nothing(posts: Posts) -> None:
-    """The press for which it had waited ended every relay that heard it: it wrote about the other's community."""
-    posts.hear(posts["one"].event(PENG, "accept", 2, alarm=1))
-    posts.store.replace_register(_without_peng())
-    posts.run(3_000)
-    press(posts)
-    assert posts["one"].panel() == ("received", None)
-    assert posts.store.events[uid(2)].verdict == "unknown_device"
-
-
-def test_a_bell_that_has_moved_away_is_told_nothing_more(posts: Posts) -> None:
-    """What it had not confirmed was said again and again, over what its new relay says."""
-    press(posts)
-    posts.hear(posts["one"].report(PENG, 1, rev=1))
-    posts.store.replace_register(_without_peng())
-    posts["one"].wrote()
-    posts.run(30_000)
-    assert set(posts["one"].wrote()) <= {PANEL}
 
 
 def test_rubbish_is_kept_once_by_whoever_serves_the_community_or_the_first_of_all(posts: Posts) -> None:
