@@ -35,15 +35,23 @@ def read_validities(path: Path) -> tuple[Validity, ...]:
     return tuple(found)
 
 
+def read_first(path: Path) -> bytes | None:
+    """The first certificate of a file, DER; None where there is none or it cannot be read."""
+    try:
+        found = _PEM.search(path.read_text("ascii", "replace"))
+        return ssl.PEM_cert_to_DER_cert(found[0]) if found is not None else None
+    except (OSError, ValueError):
+        return None
+
+
 def read_identity_number(path: Path) -> str | None:
     """The number of an identity, which our authority writes into the subject (docs/adr/0012); None without one, or
     where the file cannot be read: that is told where it is used."""
     try:
-        found = _PEM.search(path.read_text("ascii", "replace"))
-        subject = _subject(ssl.PEM_cert_to_DER_cert(found[0])) if found is not None else b""
+        subject = _subject(read_first(path) or b"")
         _, attribute, value = subject.partition(_SERIAL_NUMBER)
         number = _element(value)[1].decode("ascii") if attribute else ""
-    except (OSError, ValueError, IndexError):
+    except (ValueError, IndexError):
         return None
     return number if number.isalnum() else None
 

@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from doorbell.bulk import BulkSocket, Waker, in_bulk
-from doorbell.certificates import read_identity_number
+from doorbell.certificates import read_first, read_identity_number
 from doorbell.clock_doubt import ClockDoubt
 from doorbell.dial import share_of
 from doorbell.link import Delivery, LinkEvent
@@ -105,6 +105,7 @@ class Connection:
         self._owner = owner
         self._introduction = introduction
         self._tls: NamedContext | None = None
+        self._shown = self._certificate()
         self._within_s = within_s
         self._deadline_s = time.monotonic() + (settings.keepalive_s if within_s is None else within_s)
         self._waker: Waker | None = None
@@ -123,6 +124,10 @@ class Connection:
     def silent(self) -> bool:
         """After its end: nothing came back any more, as opposed to being closed by the other side."""
         return self._reason == _KEEPALIVE_OVER or (self._bulk is not None and self._bulk.silent)
+
+    def shows_outdated(self) -> bool:
+        """Whether the file of our certificate has another one by now than the broker was shown. Reads that file."""
+        return (now := self._certificate()) is not None and now != self._shown
 
     def dial(self, addresses: Sequence[str]) -> None:
         """TCP and TLS with the first address that takes them; raises ``OSError`` or ``ValueError`` of the last."""
@@ -223,6 +228,10 @@ class Connection:
         client = self.client
         client.on_connect = client.on_subscribe = client.on_disconnect = None
         self._unacked.clear()
+
+    def _certificate(self) -> bytes | None:
+        tls = self.settings.tls
+        return None if tls is None or tls.certificate is None else read_first(tls.certificate)
 
     def _new_client(self) -> paho.Client:
         settings, said = self.settings, self._introduction

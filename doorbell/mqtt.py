@@ -123,11 +123,16 @@ class MqttLink:
             connection.send()
 
     def reconnect(self, reason: str) -> None:
-        """Leave the broker in good order, and connect again; nothing where there is no connection."""
+        """Leave the broker in good order, and connect again; nothing where there is no connection. Any thread."""
         connection = self._up
         if connection is not None:
             self._leaving = reason
             connection.wake()
+
+    def shows_outdated(self) -> bool:
+        """Whether our certificate was renewed since this connection was made; False where there is none. Any thread."""
+        connection = self._up
+        return connection is not None and connection.shows_outdated()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """Say ``offline``, disconnect, end the thread; True if all of it was done within ``timeout_s``.

@@ -34,6 +34,7 @@ LOOK_S = 3600.0
 """A renewed certificate must not be told of for long as one that ends; a look is one handshake with each broker."""
 LOOK_AGAIN_S = 60.0
 """While something could not be seen: a broker starts together with its relay."""
+TAKE_UP_S = 10.0
 TOLD_DAYS = 60
 TELL_EVERY_S = 86_400.0
 _DAY = timedelta(days=1)
@@ -46,6 +47,7 @@ class CertificateWatch:
     """``start`` it beside the relay. Without that, ``look`` is one look, which returns the seconds to the next.
 
     ``authority``: the authority's folder, which need not be there. ``synced``: whether NTP has set the clock.
+    ``take_up``: called every ``TAKE_UP_S``, see ``relay.taking_up``.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class CertificateWatch:
         show: Show = ask_chain,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         synced: Callable[[], bool] = clock_is_synced,
+        take_up: Callable[[], object] = lambda: None,
     ) -> None:
         self._brokers = mqtt.brokers()
         self._authority = authority
         self._figures = figures
         self._show = show
         self._now = now
+        self._take_up = take_up
         self._doubt = ClockDoubt(synced, now)
         self._log = structlog.get_logger("relay.certificates").bind()
         self._complaints: dict[str, LogOnce] = {}
@@ -82,13 +86,16 @@ class CertificateWatch:
             self._thread.join(timeout=1.0)
 
     def _run(self) -> None:
-        wait_s = 0.0
-        while not self._stop.wait(wait_s):
+        left_s = 0.0
+        while not self._stop.wait(min(left_s, TAKE_UP_S)):
+            left_s -= TAKE_UP_S
             try:
-                wait_s = self.look()
+                if left_s <= 0:
+                    left_s = LOOK_S
+                    left_s = self.look()
+                self._take_up()
             except Exception:  # noqa: BLE001 - a bug in the watch must not end it: certificates would run out unseen
                 self._log.error("certificates.crashed", exc_info=True)
-                wait_s = LOOK_S
 
     def look(self) -> float:
         """One look; returns how many seconds to wait before the next."""

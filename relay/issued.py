@@ -51,6 +51,11 @@ def common_name(purpose: Purpose, name: str) -> str | None:
     return _PREFIXES[purpose] + name if _NAMES[purpose].fullmatch(name) else None
 
 
+def bare_name(name: str) -> str:
+    """What somebody of this common name is called among their like."""
+    return name.removeprefix(_PREFIXES[purpose_of(name)])
+
+
 def purpose_of(name: str) -> Purpose:
     """What somebody of this common name is."""
     return next((one for one in (Purpose.BROKER, Purpose.RELAY) if name.startswith(_PREFIXES[one])), Purpose.DEVICE)
@@ -157,6 +162,12 @@ class IssuedRegister:
     def standing(self, name: str, now: datetime) -> Identity | None:
         """The identity under this name that may come in, of which there is one at most."""
         return next((one for one in self.names.get(name, ()) if one.stands(now)), None)
+
+    def renewable(self, name: str, number: str, now: datetime) -> Identity | None:
+        """The identity of this name and number, unless it was taken back or another stands under its name."""
+        known = self.names.get(name, ())
+        found = next((one for one in known if one.number == number and one.revoked is None), None)
+        return None if any(one.stands(now) and one is not found for one in known) else found
 
     def revoked_by(self, issuer: int, now: datetime) -> tuple[tuple[Issued, Revoked], ...]:
         """Certificates of one issuing authority that were taken back and have not ended: what its list must name."""

@@ -9,7 +9,10 @@ number is no user any more (NATS), it must be refused as they are: or the broker
 from __future__ import annotations
 
 import socket
+import ssl
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from doorbell.errors import PeerError
@@ -21,6 +24,8 @@ from relay.whole_files import make_folder_whole
 
 WITHIN_S = 15.0
 """For a broker on the same network; one that was just told to read its configuration again may be busy with it."""
+REFUSES_WITHIN_S = 1.5
+"""TLS 1.3 has a server say no after the client's part is done. NATS ends who says nothing for 2 s."""
 KEEPALIVE_S = 30
 _CONNECT, _CONNACK, _DISCONNECT = 0x10, b"\x20\x02", b"\xe0\x00"
 _CLEAN = 0x02
@@ -41,7 +46,36 @@ def show(broker: MqttSettings, credential: Credential, *, forget: bool) -> bool:
     return answer[3] == 0
 
 
+def is_admitted(broker: MqttSettings, credential: Credential) -> bool:
+    """Whether the broker lets this certificate in, as far as TLS tells. No MQTT is said: nobody's session is touched.
+
+    Raises ``PeerError`` with plain words where it does not answer, or is not the one we trust.
+    """
+    try:
+        with _calling(broker, credential) as tls:
+            tls.settimeout(REFUSES_WITHIN_S)
+            return bool(tls.recv(1))
+    except TimeoutError:
+        return True
+    except ssl.SSLCertVerificationError as error:
+        raise PeerError("no_answer", explain_error(error, broker, WITHIN_S)) from None
+    except (ssl.SSLError, ConnectionResetError, BrokenPipeError):
+        return False
+    except OSError as error:
+        raise PeerError("no_answer", explain_error(error, broker, WITHIN_S)) from None
+
+
 def _knock(broker: MqttSettings, credential: Credential, *, forget: bool) -> bytes:
+    with _calling(broker, credential) as tls:
+        tls.sendall(_connect(f"{credential.line.name}-{credential.line.number}", forget=forget))
+        answer = tls.recv(4)
+        tls.sendall(_DISCONNECT)
+        return answer
+
+
+@contextmanager
+def _calling(broker: MqttSettings, credential: Credential) -> Iterator[ssl.SSLSocket]:
+    """TLS with this certificate, which is on a disk only until it is read."""
     with tempfile.TemporaryDirectory(prefix="doorbell-") as folder:
         place = Path(folder) / "identity"
         make_folder_whole(place, credential.files())
@@ -57,10 +91,7 @@ def _knock(broker: MqttSettings, credential: Credential, *, forget: bool) -> byt
         socket.create_connection((broker.host, broker.port), timeout=WITHIN_S) as sock,
         context.wrap_socket(sock) as tls,
     ):
-        tls.sendall(_connect(f"{credential.line.name}-{credential.line.number}", forget=forget))
-        answer = tls.recv(4)
-        tls.sendall(_DISCONNECT)
-        return answer
+        yield tls
 
 
 def _connect(client_id: str, *, forget: bool) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,10 +16,13 @@ from doorbell.wire import format_time
 from relay.audit import AuditWord
 from relay.commands.auditing import write_if_made
 from relay.commands.broker import FolderOption, make_effective, make_plan, open_authority, tell_written
+from relay.commands.identities import local_date, warn_of_end, write_identity
+from relay.commands.renew_here import renew
 from relay.commands.renewals import renewals
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, JsonOption, Setting, enter
 from relay.issued import Identity, Purpose, Why, common_name
 from relay.texts import authority as say
+from relay.texts import renewing as say_renewing
 from relay.texts.refusal import RefusalError
 from relay.whole_files import READABLE, make_folder_whole, write_whole
 
@@ -34,6 +36,10 @@ app = typer.Typer(help=say.AUTHORITY.en, no_args_is_help=True)
 issue_app = typer.Typer(help=say.ISSUE.en, no_args_is_help=True)
 app.add_typer(issue_app, name="issue")
 app.command(help=say.RENEWALS.en, epilog="doorbell-relay authority renewals --sign")(renewals)
+app.command(
+    help=say_renewing.RENEW_HERE.en,
+    epilog=f"{say_renewing.RENEW_HERE_EXITS.en}\n\ndoorbell-relay authority renew --dry-run",
+)(renew)
 
 RootPassphraseOption = Annotated[
     Path | None, typer.Option("--root-passphrase-file", help=say.ROOT_PASSPHRASE_FILE.en, dir_okay=False)
@@ -203,8 +209,8 @@ def sign(
         except OSError as error:
             raise RefusalError(say.CANNOT_READ, path=request, reason=error.strerror) from None
         made = authority.sign(asked, purpose, renewing=renew, replacing=replace)
-        _warn_of_end(setting, authority)
-        _write_identity(setting, AuditWord.IDENTITY_SIGNED, purpose, made.line.name)
+        warn_of_end(setting, authority)
+        write_identity(setting, AuditWord.IDENTITY_SIGNED, purpose, made.line.name)
         if to is None:
             typer.echo(made.chain.decode(), nl=False)
             return
@@ -240,7 +246,7 @@ def revoke(
             make_effective(setting, authority, plan)
     finally:
         # Last of all: a database that does not answer must not keep anybody in.
-        _write_identity(setting, AuditWord.IDENTITY_REVOKED, taken.purpose, name, {"why": why.value})
+        write_identity(setting, AuditWord.IDENTITY_REVOKED, taken.purpose, name, {"why": why.value})
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -261,7 +267,7 @@ def _issue(
         if target.exists():
             raise RefusalError(say.FOLDER_EXISTS, path=target)
         made = authority.issue(purpose, name, hosts=hosts, replacing=replacing)
-        _warn_of_end(setting, authority)
+        warn_of_end(setting, authority)
         try:
             make_folder_whole(target, made.files())
         except OSError as error:
@@ -269,19 +275,7 @@ def _issue(
     facts = {"name": made.line.name, "until": local_date(made.line.until), "folder": target}
     setting.out.print(setting.say(say.ISSUED, **facts), soft_wrap=True)
     detail = {} if replacing is None else {"replacing": replacing.value}
-    _write_identity(setting, AuditWord.IDENTITY_ISSUED, purpose, made.line.name, detail)
-
-
-def _write_identity(
-    setting: Setting, what: AuditWord, purpose: Purpose, name: str, detail: Mapping[str, Any] | None = None
-) -> None:
-    device = name if purpose is Purpose.DEVICE else None
-    write_if_made(setting, what, {"for": purpose.value, "name": name, **(detail or {})}, device=device)
-
-
-def local_date(at: datetime) -> str:
-    """The day, on this machine's clocks."""
-    return f"{at.astimezone():%Y-%m-%d}"
+    write_identity(setting, AuditWord.IDENTITY_ISSUED, purpose, made.line.name, detail)
 
 
 def _root_passphrase(setting: Setting, file: Path | None, *, twice: bool = False) -> str:
@@ -293,14 +287,6 @@ def _root_passphrase(setting: Setting, file: Path | None, *, twice: bool = False
     if twice and typer.prompt(setting.say(say.ASK_AGAIN), hide_input=True) != passphrase:
         raise RefusalError(say.PASSPHRASES_DIFFER)
     return passphrase
-
-
-def _warn_of_end(setting: Setting, authority: Authority) -> None:
-    from relay.adapters.authority.x509 import LASTS  # noqa: PLC0415 - as above
-
-    until = authority.issuing[-1].until
-    if until < datetime.now(UTC) + LASTS:
-        setting.warn(say.ISSUING_ENDS, until=local_date(until))
 
 
 def _show_authority(setting: Setting, authority: Authority) -> None:
@@ -320,7 +306,7 @@ def _show_authority(setting: Setting, authority: Authority) -> None:
     for one in authority.issuing:
         until = setting.say(say.UNTIL_DATE, until=local_date(one.until))
         line(setting.say(say.SHOW_ISSUING, number=one.number), until)
-    _warn_of_end(setting, authority)
+    warn_of_end(setting, authority)
 
 
 def _state(setting: Setting, one: Identity, now: datetime) -> str:

@@ -29,9 +29,13 @@ from relay.texts import labels as say_labels
 from relay.texts import people as say_people
 from relay.texts import privacy as say_privacy
 from relay.texts import provisioning as say_provisioning
+from relay.texts import renewing as say_renewing
 
 PROGRAM = "doorbell-relay"
-CATALOGUES = (say, say_audit, say_authority, say_broker, say_labels, say_people, say_privacy, say_provisioning)
+CATALOGUES = (
+    *(say, say_audit, say_authority, say_broker, say_labels, say_people, say_privacy, say_provisioning),
+    say_renewing,
+)
 """Where the help's texts are."""
 
 _log = structlog.get_logger("relay")

@@ -39,6 +39,7 @@ from relay.register_reader import RegisterReader
 from relay.runtime import RelayRuntime
 from relay.settings import RelaySettings
 from relay.signing import Clerk
+from relay.taking_up import TakeUp
 from relay.tidying import keep_what_lives
 
 SWITCH_S = 0.0005
@@ -124,7 +125,8 @@ def run_relay(settings: RelaySettings) -> ExitCode:
                 )
             auditor = Auditor(evidence, inbox.put, now=clock.now, monotonic=stopwatch)
             clerk = Clerk(evidence, signing_if_here(settings.authority), figures=figures)
-            certificates = CertificateWatch(settings.mqtt, settings.authority.directory, figures)
+            take_up = TakeUp(link, lambda: runtime.gauges().need, inbox.lengths)
+            certificates = CertificateWatch(settings.mqtt, settings.authority.directory, figures, take_up=take_up)
             for worker in (auditor, clerk, certificates):
                 worker.start()
                 started.callback(worker.close)

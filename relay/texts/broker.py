@@ -43,9 +43,9 @@ UNREGISTERED = Text(
     "{count} device(s) have an identity, are not in the register, and may do nothing: {names}",
 )
 CERTIFICATE_ENDS = Text(
-    "消息代理的证书还有 {days} 天到期，到期后谁也连不上；换新的：doorbell-relay authority issue broker",
-    "the broker's certificate ends in {days} days, and then nobody can connect; make another: "
-    "doorbell-relay authority issue broker",
+    "消息代理的证书还有 {days} 天到期，到期后谁也连不上；续期：doorbell-relay authority renew",
+    "the broker's certificate ends in {days} days, and then nobody can connect; renew it: "
+    "doorbell-relay authority renew",
 )
 BEGIN_MOSQUITTO = Text(
     "第一次：在 /etc/mosquitto/mosquitto.conf 里只留一行：include_dir {folder}",

@@ -18,6 +18,8 @@ RELAY, WEB = "doorbell-relay.service", "doorbell-web.service"
 TIMERS = ["doorbell-relay-backup.timer", "doorbell-relay-retain.timer", "doorbell-relay-verify.timer"]
 CHORES = [timer.replace(".timer", ".service") for timer in TIMERS]
 SERVICES = [RELAY, WEB, *CHORES]
+RENEW, DAILY = "doorbell-relay-renew.service", "doorbell-relay-renew.timer"
+"""The one that must be root: its files belong to two accounts, and it has the broker reloaded."""
 PROGRAM = "/opt/love-doorbell/current/bin/doorbell-relay"
 STATE = "/var/lib/love-doorbell"
 CONCERNED_S = 15
@@ -29,7 +31,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root directory with the units, what they start, this machine's targets, and nothing else."""
     made = tmp_path_factory.mktemp("relay-units") / "root"
     (made / SYSTEM).mkdir(parents=True)
-    for unit in (*SERVICES, *TIMERS):
+    for unit in (*SERVICES, RENEW, *TIMERS, DAILY):
         shutil.copy(UNITS / unit, made / SYSTEM)
     for target in Path("/usr/lib/systemd/system").glob("*.target"):
         shutil.copy(target, made / SYSTEM)
@@ -54,24 +56,24 @@ def seconds(text: str) -> float:
     return int(number) * {"ms": 0.001, "s": 1, "min": 60, "h": 3600}[kind]
 
 
-@pytest.mark.parametrize("unit", [*SERVICES, *TIMERS])
+@pytest.mark.parametrize("unit", [*SERVICES, RENEW, *TIMERS, DAILY])
 def test_a_unit_is_clean(root: Path, unit: str) -> None:
     assert complaints(root, unit) == []
 
 
-@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize("unit", [*SERVICES, RENEW])
 def test_a_service_is_hardly_exposed(root: Path, unit: str) -> None:
     assert exposure(root, unit) < HIGHEST_EXPOSURE
 
 
 def test_no_unit_of_the_relay_is_forgotten() -> None:
     there = {path.name for path in UNITS.glob("doorbell-*") if "device" not in path.name}
-    assert there == {*SERVICES, *TIMERS}
+    assert there == {*SERVICES, RENEW, *TIMERS, DAILY}
     installable = {name for name in there if "Install" in read_unit(UNITS / name)}
-    assert installable == {RELAY, WEB, *TIMERS}
+    assert installable == {RELAY, WEB, *TIMERS, DAILY}
 
 
-@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize("unit", [*SERVICES, RENEW])
 def test_what_a_service_runs_is_a_command_with_these_options(unit: str) -> None:
     path, *arguments = service(unit)["ExecStart"].split()
     assert path == PROGRAM
@@ -101,7 +103,7 @@ def test_the_relay_proves_that_it_lives() -> None:
 
 def test_the_relay_needs_no_other_unit() -> None:
     """A broker on another machine, or none at the start of this one, is the relay's own business."""
-    for unit in SERVICES:
+    for unit in (*SERVICES, RENEW):
         asked = {key for key, _ in read_unit(UNITS / unit)["Unit"]}
         assert not asked & {"Wants", "Requires", "BindsTo", "Requisite", "PartOf"}
     (after,) = values(read_unit(UNITS / RELAY)["Unit"], "After")
@@ -127,14 +129,14 @@ def test_the_relay_can_read_what_tells_boots_and_starts() -> None:
     assert "ProcSubset" not in service(RELAY)
 
 
-@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize("unit", [*SERVICES, RENEW])
 def test_databases_hooks_and_brokers_are_reached(unit: str) -> None:
     found = service(unit)
     assert {"AF_UNIX", "AF_INET", "AF_INET6"} == set(found["RestrictAddressFamilies"].split())
     assert not {"PrivateNetwork", "IPAddressDeny"} & found.keys()
 
 
-@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize("unit", [*SERVICES, RENEW])
 def test_no_secret_is_in_arguments_or_environment(unit: str) -> None:
     text = " ".join(value for key, value in lines(unit) if key.startswith(("Exec", "Environment", "SetCredential")))
     assert not re.search(r"pass|secret|key|token", text, re.IGNORECASE)
@@ -147,6 +149,22 @@ def test_every_service_is_the_same_account_and_writes_in_its_folder_only(unit: s
     assert found["ProtectSystem"] == "strict"
     written = found.get("StateDirectory") or found["ReadWritePaths"].removeprefix("/var/lib/")
     assert {path.split("/")[0] for path in written.split()} == {"love-doorbell"}
+
+
+def test_renewals_are_tried_every_day_and_made_up_for() -> None:
+    timer = dict(read_unit(UNITS / DAILY)["Timer"])
+    assert (days_between(timer["OnCalendar"]), timer["Persistent"]) == (1, "yes")
+
+
+def test_who_renews_is_root_for_the_files_of_two_accounts_and_for_nothing_else() -> None:
+    renew = service(RENEW)
+    assert renew["User"] == "root"
+    assert set(renew["CapabilityBoundingSet"].split()) == {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL"}
+    assert (renew["ProtectSystem"], renew["NoNewPrivileges"], renew["AmbientCapabilities"]) == ("strict", "yes", "")
+    places = ["/etc/love-doorbell", "/etc/mosquitto", "/etc/nats", STATE]
+    assert renew["ReadWritePaths"].split() == [f"-{place}" for place in places]
+    filters = values(lines(RENEW), "SystemCallFilter")
+    assert filters[-1] == "@chown", "denied with the privileged ones, and allowed again after them"
 
 
 def test_backups_are_made_every_night_before_anything_is_forgotten() -> None:

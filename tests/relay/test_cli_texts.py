@@ -16,11 +16,12 @@ from relay.texts import authority as authority_texts
 from relay.texts import broker as broker_texts
 from relay.texts import commands as command_texts
 from relay.texts import people as people_texts
+from relay.texts import renewing as renewing_texts
 from relay.texts.timeline import SENTENCES, tell_line
 from relay.texts.words import HELPER_STATES, KINDS, LINES, OUTCOMES, STAGES, line_word
 
 MODULES = [
-    *(command_texts, audit_texts, authority_texts, broker_texts, people_texts, register_problems),
+    *(command_texts, audit_texts, authority_texts, broker_texts, people_texts, register_problems, renewing_texts),
     *map(import_module, ("relay.texts.timeline", "relay.texts.words", "relay.texts.web")),
 ]
 

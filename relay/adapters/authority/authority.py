@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from relay.adapters.authority import x509
+from relay.adapters.authority.credential import Credential, Issuing
 from relay.adapters.authority.keys import PublicKey, WrongPassphraseError, is_encrypted, new_key, pack_key, unpack_key
 from relay.issued import (
     Identity,
@@ -24,6 +25,7 @@ from relay.issued import (
     Purpose,
     Revoked,
     Why,
+    bare_name,
     common_name,
     format_line,
     parse_lines,
@@ -31,7 +33,7 @@ from relay.issued import (
 )
 from relay.texts import authority as say
 from relay.texts.refusal import RefusalError
-from relay.whole_files import READABLE, append_whole, write_whole
+from relay.whole_files import READABLE, append_whole, give_away, write_whole
 
 NEVER = (say.BAD_REQUEST, say.OTHER_NAME, say.TOO_OFTEN, say.NOTHING_TO_RENEW)
 """Why a request is refused that would be refused again."""
@@ -41,37 +43,6 @@ ROOT, ROOT_KEY, REGISTER, REVOKED, LOCK = "root.pem", "root-key.pem", "issued.js
 PASSING = timedelta(minutes=15)
 RENEWED_WITHIN, MAX_RENEWED = timedelta(days=7), 5
 """A device renews once in most of a year; one that has lost what it was given asks again on the next day."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """What somebody needs to be let in; PEM."""
-
-    line: Issued
-    chain: bytes
-    """Its own certificate and the issuing authority's."""
-    ca: bytes
-    """The root: whom to trust."""
-    key: bytes | None
-    """None where they have made it themselves."""
-
-    def files(self) -> dict[str, bytes]:
-        """As they are written to a folder, by name."""
-        files = {"certificate.pem": self.chain, "ca.pem": self.ca}
-        return files if self.key is None else files | {"key.pem": self.key}
-
-
-@dataclass(frozen=True, slots=True)
-class Issuing:
-    """One issuing authority."""
-
-    number: int
-    certificate: x509.Certificate
-
-    @property
-    def until(self) -> datetime:
-        """When it ends, and with it everything that it has signed."""
-        return self.certificate.not_valid_after_utc
 
 
 @dataclass
@@ -149,6 +120,21 @@ class Authority:
         key = new_key()
         return self._give(purpose, name, key.public_key(), pack_key(key, None), hosts=hosts, replacing=replacing)
 
+    def reissue(self, one: Identity) -> Credential:
+        """A new certificate with a new key for an identity that stays the same one, also if it has ended; not if it was
+        taken back, or if another has its name by now. For a machine whose files we can write."""
+        key = new_key()
+        name = bare_name(one.name)
+        return self._give(
+            one.purpose,
+            name,
+            key.public_key(),
+            pack_key(key, None),
+            hosts=one.newest.hosts,
+            renewing=True,
+            number=one.number,
+        )
+
     def sign(
         self, request: bytes, purpose: Purpose, *, renewing: bool = False, replacing: Why | None = None
     ) -> Credential:
@@ -205,6 +191,15 @@ class Authority:
             return False
         return any(line.serial == serial for line in one.certificates)
 
+    def line_of(self, one: Identity, certificate: bytes) -> Issued:
+        """The line of this certificate (PEM) of that identity; ``is_of`` has said that it is one."""
+        serial = x509.serial_of(certificate)
+        return next(line for line in one.certificates if line.serial == serial)
+
+    def would_last(self, now: datetime) -> datetime:
+        """Until when a certificate would be good that was made now."""
+        return min(now + x509.LASTS, self.issuing[-1].until)
+
     def passing(self, one: Identity) -> Credential:
         """A certificate of this identity that is good for a quarter of an hour: to take its place at a broker, or to
         be refused by it.
@@ -239,6 +234,7 @@ class Authority:
         *,
         hosts: tuple[str, ...] = (),
         renewing: bool = False,
+        number: str | None = None,
         replacing: Why | None = None,
     ) -> Credential:
         user = common_name(purpose, name)
@@ -248,7 +244,7 @@ class Authority:
         with self._writing():
             register, size = self._register()
             now = self._now()
-            standing = register.standing(user, now)
+            standing = register.standing(user, now) if number is None else register.renewable(user, number, now)
             if standing is not None and not renewing and replacing is None:
                 raise RefusalError(say.HAS_IDENTITY, name=user, until=f"{standing.until.astimezone():%Y-%m-%d}")
             if standing is None and renewing:
@@ -262,7 +258,7 @@ class Authority:
                 serial=_serial(),
                 purpose=purpose,
                 since=now - x509.BACKDATED,
-                until=min(now + x509.LASTS, self.issuing[-1].until),
+                until=self.would_last(now),
                 issuer=self.issuing[-1].number,
                 hosts=hosts,
             )
@@ -356,6 +352,7 @@ class Authority:
         path = self.folder / LOCK
         try:
             with path.open("a") as lock:
+                give_away(lock.fileno(), path)
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
         except OSError as error:

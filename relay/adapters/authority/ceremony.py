@@ -13,10 +13,10 @@ from relay.adapters.authority.authority import (
     ROOT,
     ROOT_KEY,
     Authority,
-    Issuing,
     issuing_file,
     issuing_key_file,
 )
+from relay.adapters.authority.credential import Issuing
 from relay.adapters.authority.keys import MIN_PASSPHRASE, WrongPassphraseError, new_key, pack_key, unpack_key
 from relay.texts import authority as say
 from relay.texts.refusal import RefusalError

@@ -156,6 +156,11 @@ def serial_of(pem: bytes) -> str:
     return f"{load_certificate(pem).serial_number:x}"
 
 
+def der_of(pem: bytes) -> bytes:
+    """The first certificate of a file as TLS shows it. ``ValueError`` if it has none."""
+    return load_certificate(pem).public_bytes(serialization.Encoding.DER)
+
+
 def pem_of(certificate: Certificate) -> bytes:
     """The certificate, PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
