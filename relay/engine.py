@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from doorbell.errors import DoorbellBug
+from doorbell.errors import DoorbellBug, PeerError
 from doorbell.ids import derived_id
 from doorbell.values import value
 from doorbell.wire import AlarmKind, Event, EventType, decode
@@ -198,9 +198,13 @@ class Engine:
             if device is None or device.community != held.community:  # of where it is now we may not write
                 turn.batch.verdicts[held.id] = "unknown_device", held.alarm
                 continue
+            try:
+                event = decode(Event, held.body)
+            except PeerError:  # of a failing disk, or of a release that took what this one does not
+                turn.batch.verdicts[held.id] = "unreadable", held.alarm
+                continue
             # A relay with another wall clock may have heard it: nobody has answered later than now.
-            answer = Said(device, decode(Event, held.body), min(held.at, turn.now))
-            turn.batch.verdicts[held.id] = self._route(turn, answer, {})
+            turn.batch.verdicts[held.id] = self._route(turn, Said(device, event, min(held.at, turn.now)), {})
 
     def _keep_early(self, row: EventRow) -> None:
         self._early.setdefault(row.alarm or "", []).append(row)

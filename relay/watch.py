@@ -116,8 +116,10 @@ class Watch:
             device = self.register.devices.get(device_id)
             old = self.seen.get(device_id)
             if device is None:  # no longer registered
-                self.seen.pop(device_id, None)
+                gone = self.seen.pop(device_id, NEVER_SEEN)
                 self.online.discard(device_id)
+                for alarm_id in gone.ringing:
+                    self._note_sound(turn, device_id, alarm_id, sounds=False)
             elif old is not None:
                 self._changed(turn, device, old, note_time(old, turn.mono_ms))
 

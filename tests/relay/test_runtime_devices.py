@@ -1,5 +1,6 @@
 """Devices: who is there, what sounds, which revision they have, and answers that come before their press."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from doorbell.link import LinkUp
 from doorbell.wire import Coverage
 from relay.core.alarm import AlarmStage
+from relay.ports import Batch
 from relay.telling import REPAIR_FIRST_MS, REPAIR_MAX_MS
 from relay.watch import SETTLE_MS
 from tests.relay.doubles import DOCTOR, PANEL, PENG, WANG, House, neighbourhood, uid
@@ -283,6 +285,17 @@ def test_an_early_answer_of_a_bell_that_was_removed_changes_nothing() -> None:
     house.press(1)
     assert house.panel() == ("received", None)
     assert house.store.events[uid(2)].verdict == "unknown_device"
+
+
+def test_an_early_answer_that_cannot_be_read_any_more_stops_no_press() -> None:
+    """It ended the relay whenever the press came for which it had waited."""
+    house = House()
+    house.hear(house.event(PENG, "accept", 2, alarm=1), house.event(WANG, "accept", 3, alarm=1))
+    house.store.commit(Batch(events=[replace(house.store.events.pop(uid(2)), body=b"spoilt")]))
+    house.boot()
+    house.press(1)
+    assert house.panel() == ("accepted", "王芳")
+    assert house.store.events[uid(2)].verdict == "unreadable"
 
 
 def test_an_answer_to_an_alarm_that_was_closed_long_ago_is_on_record_only() -> None:

@@ -108,6 +108,19 @@ def test_a_device_that_is_registered_no_more_is_told_to_be_silent() -> None:
     assert house.rev(PENG) == rev + 1
 
 
+def test_a_bell_that_comes_back_into_the_register_is_not_heard_to_sound_from_before() -> None:
+    """It was gone from the relay's memory, and what it had sounded was not: the panel said that a bell rings."""
+    house = House()
+    house.press(1)
+    house.hear(house.report(PENG, 1, next_in_s=60))
+    house.store.replace_register(neighbourhood(without=[PENG]))
+    house.advance(151_000)
+    house.store.replace_register(neighbourhood())
+    house.advance(120_000)
+    assert house.relay.book.by_id[uid(1)].sounding == ()
+    assert house.panel() == ("received", None)
+
+
 def test_it_is_told_so_also_if_the_broker_is_away_just_then() -> None:
     house = House()
     house.press(1)
