@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection
+from operator import itemgetter
 
 from doorbell.wire import Event
 from relay.intake import Heard, grown_older
@@ -23,25 +24,26 @@ class Elsewhere:
     """Events of others' communities, the newest copy of each."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Heard, int]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Heard, Event, int]] = OrderedDict()
 
     def keep(self, heard: Heard, event: Event, now_ms: int) -> None:
         """An event of a community that is not ours."""
-        self._kept[event.id] = (heard, now_ms)
+        self._kept[event.id] = (heard, event, now_ms)
         self._kept.move_to_end(event.id)
         while self._kept:
-            oldest, (_, at_ms) = next(iter(self._kept.items()))
+            oldest, (_, _, at_ms) = next(iter(self._kept.items()))
             if len(self._kept) <= MAX_KEPT and now_ms - at_ms < KEPT_MS:
                 break
             del self._kept[oldest]
 
     def take(self, communities: Collection[str], now_ms: int) -> dict[str, Heard]:
-        """What was kept for these, by event and oldest first, each with the age that it has now."""
-        taken: dict[str, Heard] = {}
-        for key, (heard, at_ms) in [*self._kept.items()]:
+        """What was kept for these, by event, each with the age that it has now, and the oldest first: of two answers of
+        one bell the earlier may have been sent again after the later."""
+        taken: list[tuple[int, str, Heard]] = []
+        for key, (heard, event, at_ms) in [*self._kept.items()]:
             if heard.address.community not in communities:
                 continue
             del self._kept[key]
             if (waited_ms := now_ms - at_ms) < KEPT_MS:
-                taken[key] = grown_older(heard, waited_ms)
-        return taken
+                taken.append((event.age_ms + waited_ms, key, grown_older(heard, waited_ms)))
+        return {key: heard for _, key, heard in sorted(taken, key=itemgetter(0), reverse=True)}

@@ -77,6 +77,21 @@ def test_a_press_of_an_unsynchronised_panel_is_dated_by_its_age_when_it_is_taken
     assert raised == posts["two"].clock.wall - _ms(FAILOVER_MS + 500)
 
 
+def test_what_is_put_aside_is_answered_in_the_order_in_which_it_was_said(posts: Posts) -> None:
+    """It was in the order of the last copies: who had handed the alarm back was shown as coming after the failover."""
+    press(posts)
+    posts["one"].paused = True
+    bell = posts["two"]
+    posts.hear(bell.event(PENG, "accept", 2, alarm=1))
+    posts.run(3_000)
+    posts.hear(bell.event(PENG, "decline", 3, alarm=1))
+    posts.run(2_000)
+    posts.hear(bell.event(PENG, "accept", 2, alarm=1, age_ms=5_000))
+    posts.run(FAILOVER_MS)
+    assert posts["two"].panel() == ("received", None)
+    assert posts.store.events[uid(3)].verdict == "applied"
+
+
 def test_what_is_put_aside_is_answered_once_whatever_the_device_sends_again(posts: Posts) -> None:
     posts["one"].paused = True
     for age_ms in (0, 2_000, 6_000):
