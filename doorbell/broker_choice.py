@@ -28,11 +28,14 @@ from doorbell.dial import Knock
 from doorbell.logs import LogOnce
 from doorbell.settings import MqttSettings
 
+URGENT_PAUSE_S = 3.0
+"""The longest pause while something waits for its receipt: a press must not wait out a back-off."""
+
 _log = structlog.get_logger("doorbell.mqtt")
 
 
 class BrokerChoice:
-    """``settings``: with its fallbacks. ``need``: asked before a return, on the link's thread.
+    """``settings``: with its fallbacks. ``need``: asked before a return and in a pause, on the link's thread.
     ``doubt``, ``papers``: as the link's."""
 
     def __init__(
@@ -60,6 +63,8 @@ class BrokerChoice:
         self._unanswered = LogOnce(_log)
         self._knock: Knock | None = None
         self._used: int | None = None
+        self._ended_s = 0.0
+        """When the last connection or try was over."""
 
     @property
     def current(self) -> MqttSettings:
@@ -71,8 +76,11 @@ class BrokerChoice:
         return try_within_s(self._order, self._limits) if len(self.brokers) > 1 else None
 
     def pause_s(self) -> float:
-        """Seconds until the next try."""
-        return max(0.0, self._order.try_at_s - time.monotonic())
+        """Seconds until the next try; asked again and again in a pause, for a press may be made in it."""
+        now_s, try_at_s = time.monotonic(), self._order.try_at_s
+        if try_at_s > now_s and self._need() is Need.RECEIPT:
+            try_at_s = min(try_at_s, self._ended_s + URGENT_PAUSE_S)
+        return max(0.0, try_at_s - now_s)
 
     def refused(self, reason: str, *, tell: bool) -> None:
         """The try came to nothing. ``tell``: log it, once for each broker and reason."""
@@ -115,7 +123,10 @@ class BrokerChoice:
         return f"going back to the first broker: {first} answers again" if self._order.leaving else None
 
     def _advance(self, event: OrderEvent) -> None:
-        self._order = advance_order(self._order, event, time.monotonic(), self._random.random(), self._limits)
+        now_s = time.monotonic()
+        self._order = advance_order(self._order, event, now_s, self._random.random(), self._limits)
+        if isinstance(event, Refused | Ended):
+            self._ended_s = now_s
 
 
 def name_of(broker: MqttSettings) -> str:

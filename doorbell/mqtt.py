@@ -28,6 +28,8 @@ Sink = Callable[[LinkEvent], None]
 Papers = Callable[[MqttSettings], MqttSettings]
 """The same broker with the certificate that it is to be shown now."""
 
+LOOK_S = 1.0
+"""How often in a pause is looked whether it has become urgent."""
 ONLINE_AGAIN_S = 5.0
 """After a move to another broker ``online`` is said again after this, and at doubled intervals until two keepalives
 have passed. The will at the broker that was lost comes up to 1.5 keepalives late, and over a bridge it would overwrite
@@ -58,7 +60,8 @@ class MqttLink:
 
     ``patient``: what is published and acknowledged leaves at ``flush`` (or within a second), for a program that does
     much of both in one go. ``need``: asked on the link's thread before a fallback is left for the first broker, which
-    costs a moment without a connection (``broker_order.Need``). ``papers``: asked on the link's thread at every try.
+    costs a moment without a connection (``broker_order.Need``), and in a pause: a receipt that is waited for makes it a
+    short one. ``papers``: asked on the link's thread at every try.
     ``doubt``: whether the clock may judge certificates, for who may have none (docs/adr/0008); None: it may.
 
     Raises ``SetupError`` for certificates or a password file that cannot be used, if no broker is left without them:
@@ -160,7 +163,8 @@ class MqttLink:
                 reason = self._live_once()
                 if not self._stopping.is_set():
                     self._sink(LinkDown(reason))
-                    self._stopping.wait(self._choice.pause_s())
+                    while (pause_s := self._choice.pause_s()) > 0 and not self._stopping.is_set():
+                        self._stopping.wait(min(pause_s, LOOK_S))
         except Exception as error:  # noqa: BLE001 - told to the program, which must not go on deaf: see LinkDied
             self._up = self._open = None
             _log.exception("link.died")

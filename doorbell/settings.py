@@ -129,6 +129,7 @@ class MqttSettings(Settings):
     rounds in vain twice as long, and so on up to ``keepalive_s``, for a network that is merely slow."""
     backoff_min_s: Annotated[float, Field(gt=0, le=60)] = 0.5
     backoff_max_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """Of a device 3 s at most while a press or an answer waits for its receipt."""
     fallback: Annotated[tuple[FallbackBroker, ...], Field(max_length=MAX_FALLBACKS)] = ()
     """Used in this order while the first does not answer. All must lead to the same relay: see docs/brokers.md."""
     return_s: Annotated[float, Field(ge=5, le=3600)] = 60.0
