@@ -49,6 +49,10 @@ from device.core.role import (
 from device.core.signals import Light, Phrase, Tone, Words
 from doorbell.wire import Coverage, Desired, EventType, PanelAlarm, Stage
 
+MAX_TOLD_PRESSES = 16
+"""A wet contact makes 90 presses an hour (``device.core.contact``). To a bell all of them are one call; each told again
+every 10 s they would take a panel's whole time after a day without a relay."""
+
 
 class PanelStage(StrEnum):
     """How far help has come, as the elder is told."""
@@ -203,9 +207,12 @@ def panel_deadline(state: PanelState, limits: PanelLimits) -> int | None:
 
 
 def panel_tellings(state: PanelState, peers: tuple[str, ...]) -> tuple[Telling, ...]:
-    """What the paired bells must be told: presses that nobody has answered, and the OK that takes them back."""
+    """What the paired bells must be told: presses that nobody has answered, and the OK that takes them back. Of very
+    many presses the first, which names the call, and the newest."""
     word = state.word
     calls = () if word.promise is not None else tuple(one for one in _open_presses(state) if one[0] not in word.calm)
+    if len(calls) > MAX_TOLD_PRESSES:
+        calls = (calls[0], *calls[1 - MAX_TOLD_PRESSES :])
     return (
         *(Telling(event_id, peers, at_ms) for event_id, at_ms in calls),
         *(Telling(event_id, peers, at_ms, at_once=True) for event_id, at_ms in state.oks),

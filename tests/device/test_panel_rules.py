@@ -10,6 +10,7 @@ import pytest
 from device.core.effects import Ignored, Play, Tell
 from device.core.outbox import Happened
 from device.core.panel import (
+    MAX_TOLD_PRESSES,
     PanelLimits,
     PanelStage,
     PanelState,
@@ -267,3 +268,14 @@ def test_a_panel_looks_again_at_the_first_thing_that_is_due() -> None:
     assert panel_deadline(state, LIMITS) == NOW + 40_000
     state = replace(state, stage=PanelStage.CLOSED, closed_until_ms=NOW + 5_000)
     assert panel_deadline(state, LIMITS) == NOW + 5_000
+
+
+def test_of_very_many_presses_the_bells_are_told_the_first_and_the_newest() -> None:
+    """A wet contact and a day without a relay: 2,000 presses, each told again every 10 s, left no time for a finger."""
+    presses = tuple((f"press-{n}", NOW - 100_000 + n) for n in range(2_000))
+    for count in (1, MAX_TOLD_PRESSES, MAX_TOLD_PRESSES + 1, 2_000):
+        told = [one.event_id for one in panel_tellings(replace(CALLING, unreceipted=presses[:count]), (BELL,))]
+        assert told[0] == "press-0"
+        assert told[-1] == f"press-{count - 1}"
+        assert len(set(told)) == len(told) == min(count, MAX_TOLD_PRESSES)
+        assert told[1:] == [event_id for event_id, _ in presses[:count][-len(told) :]][1:]
