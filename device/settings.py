@@ -129,6 +129,14 @@ class DaemonSettings(Settings):
         self.wiring()
         return self
 
+    @model_validator(mode="after")
+    def _a_bell_is_heard(self) -> Self:
+        if self.role is Role.BELL and self.sound.player == "none" and self.wiring().buzzer is None:
+            raise ValueError(
+                "sound.player: a bell with neither a player nor a buzzer is silent; name a player, or pins.buzzer"
+            )
+        return self
+
     def wiring(self) -> Wiring:
         """What is fitted where."""
         return self.pins.wiring(self.role)

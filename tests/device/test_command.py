@@ -63,6 +63,7 @@ def test_thresholds_reach_the_core(tmp_path: Path) -> None:
         (PANEL + "[pins]\nhelp = 40\n", "pins.help"),
         (PANEL + "[button]\nstable_ms = 60\n", "button.stable_ms"),
         (PANEL + "[sound]\nplayer = []\n", 'or "none"'),
+        (BELL + '[sound]\nplayer = "none"\n[pins]\nbuzzer = "none"\n', "neither a player nor a buzzer"),
         (PANEL + "[sound]\nvolumme = 10\n", "did you mean 'volume'"),
         ("volume = 10\n" + PANEL, "unknown key"),
     ],
