@@ -248,9 +248,9 @@ class GpioPins:
     def _compare(self, button: ButtonName, line: _Line, active: bool) -> None:
         """A second opinion on the library: a level that changed must have been told by an edge, soon. One that was not
         is evidence until any edge comes; the press itself is not lost, the core believes the level that was read."""
-        now = self._now_ms()
-        if line.doubt is not None:
-            since_ms, edges = line.doubt
+        now, doubt = self._now_ms(), line.doubt  # the control line asks too, on threads of its own
+        if doubt is not None:
+            since_ms, edges = doubt
             if edges != line.edges:
                 line.doubt = None
             elif now - since_ms >= _EDGE_WAIT_MS:

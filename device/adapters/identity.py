@@ -70,9 +70,10 @@ class IdentityFolder:
 
     def papers(self) -> Papers | None:
         """What lies on the disk now, remembered between two changes; None without a certificate of our authority."""
-        if self._papers is None:
-            self._papers = (self._read(),)
-        return self._papers[0]
+        papers = self._papers
+        if papers is None:  # the thread that makes a key forgets them at any moment
+            self._papers = papers = (self._read(),)
+        return papers[0]
 
     def is_next(self, certificate: Path | None) -> bool:
         """Whether a connection that has shown this file has shown the next certificate."""

@@ -249,12 +249,15 @@ class Speaker:
                 return True
             self._interrupted = False
             ringing = bool(self._programme.calls)
-            try:
-                self._stream = stream = Stream(self._command or ())
-            except OSError as error:
-                _log.warning("sound.player_failed", reason=str(error))
+        try:
+            stream = Stream(self._command or ())  # not under the lock: a card that hangs takes its time for a program
+        except OSError as error:
+            _log.warning("sound.player_failed", reason=str(error))
+            with self._changed:
                 self._programme.next()
-                return False
+            return False
+        with self._changed:
+            self._stream = stream
         well = False
         try:
             well = self._feed(stream, self._chunks(ringing=ringing) if silence is None else silence, ringing=ringing)

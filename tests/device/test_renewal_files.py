@@ -150,6 +150,18 @@ def test_a_spoilt_certificate_is_passed_over(place: Place) -> None:
     assert place.shown(place.folder()) == "certificate.pem"
 
 
+def test_a_key_that_is_done_while_the_papers_are_asked_for_ends_nothing(place: Place) -> None:
+    """Its thread has the papers forgotten at any moment: between look and answer that ended the device."""
+
+    class Forgotten(IdentityFolder):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, None if name == "_papers" else value)
+
+    papers = Forgotten(place.state_dir, place.tls, "bell-peng", sink=print, reconnect=print).papers()
+    assert papers is not None
+    assert papers == place.folder().papers()
+
+
 def test_an_identity_that_was_replaced_wins_at_once(place: Place) -> None:
     """A technician puts a new one on the card; what was renewed of the old one must not hide it."""
     folder = place.folder()

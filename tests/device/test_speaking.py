@@ -7,7 +7,9 @@ import queue
 import shutil
 import subprocess
 import tempfile
+import threading
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from device.sounds.recipes import ding_dong_recipe, tone_recipe, waking_recipe, 
 from device.sounds.rendering import write_whole
 from device.sounds.scores import C6, DING_DONG_SCORE, E5, ChimeName
 from device.sounds.waves import RATE
+from device.stream import Stream
 from tests.device.doubles import ALARM, OTHER
 from tests.device.hearing import assert_is_the_chime, bursts, power, strongest
 from tests.device.speakers import (
@@ -135,6 +138,36 @@ def test_a_tone_that_cannot_be_played_beeps_and_is_told(
     assert told(heard) == Trouble("player_failed", "sound", "the player cannot play")
     wait_until(lambda: buzzer.level)
     wait_until(lambda: not buzzer.level)
+
+
+def test_nobody_waits_for_a_player_that_takes_its_time_to_start(
+    tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that hangs, and the player's program on it: the next press used to wait for it, and with it the device."""
+    starts, go = threading.Event(), threading.Event()
+
+    class Slow(Stream):
+        def __init__(self, command: Sequence[str]) -> None:
+            starts.set()
+            assert go.wait(30)
+            super().__init__(command)
+
+    monkeypatch.setattr("device.adapters.sound.Stream", Slow)
+    one = speaker(script(tmp_path, TAKES))
+    one.play(Play(Tone.ARRIVED))
+    assert starts.wait(10)
+
+    def order() -> None:
+        one.play(Play(Tone.HEARD))
+        one.chime((Call(ALARM),))
+
+    orders = threading.Thread(target=order, daemon=True)
+    orders.start()
+    orders.join(10)
+    waited = orders.is_alive()
+    go.set()
+    assert not waited
+    assert told(heard) == ChimeStarted(ALARM)
 
 
 # --- volume ---------------------------------------------------------------------------------------------------------
