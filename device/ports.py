@@ -63,7 +63,7 @@ class OutboxStore(Protocol):
 
     def commit(self, keep: Sequence[OutboxRow], forget: Sequence[str]) -> None:
         """One transaction, on the disk when it returns. Rows or ids that are there (or gone) already are no error.
-        Raises ``StoreError`` with nothing done."""
+        Raises ``StoreError`` with nothing done, or, if the disk was too slow, with all of it done later."""
         ...
 
     def reserve(self, seq: int) -> None:

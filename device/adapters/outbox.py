@@ -66,6 +66,12 @@ class SqliteOutbox:
             return _read_all(connection)
         except (ValueError, TypeError) as error:  # a row that no program of ours has written
             return self._start_anew(f"{type(error).__name__}: {error}")
+        except StoreError:
+            raise
+        except OSError as error:  # the new file that a power cut has left beside the corrupt one cannot take its place
+            with suppress(StoreError):
+                return read_copy(self._beside(".new"))
+            raise self._failed(error) from error
         except sqlite3.Error as error:
             # A table that is missing in a readable file is "SQL logic error": as corrupt as a torn page.
             if _code(error) in (*_CORRUPT, sqlite3.SQLITE_ERROR):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -231,6 +232,30 @@ def test_a_power_cut_between_any_two_renames_of_the_set_aside_loses_nothing(
     again = found(path)
     assert (again.rows, again.trouble) == (stored.rows, None)
     assert not list(tmp_path.glob("*.new*"))
+
+
+def test_what_a_power_cut_left_beside_a_corrupt_file_is_read_from_a_disk_that_is_read_only_by_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It used to end the device at every start."""
+    path = tmp_path / "outbox.sqlite3"
+    path.write_bytes(b"this is no database" * 100)
+    store = SqliteOutbox(tmp_path / "outbox.sqlite3.new")
+    store.commit((row(1), row(2)), ())
+    store.close()
+
+    def refuse(_one: Path, _other: Path) -> Path:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", refuse)
+        store = SqliteOutbox(path)
+        assert store.load().rows == (row(1), row(2))
+        with pytest.raises(StoreError, match="Read-only"):
+            store.commit((row(3),), ())
+        (tmp_path / "outbox.sqlite3.new").write_bytes(b"nor is this")
+        with pytest.raises(StoreError, match="Read-only"):
+            store.load()
 
 
 @pytest.mark.parametrize("lost", ["nothing", "file", "log"])
