@@ -357,9 +357,7 @@ def main() -> None:
         "register": run_register,
     }
     with tempfile.TemporaryDirectory() as folder:
-        os.environ[KEY_FILE_VARIABLE] = (
-            f"{folder}/privacy.key"  # of all subjects, and of the benches that look into them
-        )
+        os.environ[KEY_FILE_VARIABLE] = f"{folder}/privacy.key"  # of whatever seals or opens
         for part in arguments.part or parts:
             # One broker is enough for what the broker has no part in.
             brokers = arguments.broker or (["mosquitto", "nats"] if part == "press" else ["mosquitto"])
