@@ -60,6 +60,8 @@ class RelayChecks:
         """The newest press of an alarm by the count of each panel."""
         self._accepts: dict[str, set[str]] = {}
         """Bells whose accept was committed and applied, by alarm."""
+        self._refused_seq: dict[tuple[str, str], int] = {}
+        """The newest refusal of an alarm by the count of each bell."""
         self._newest_rev: dict[str, int] = {}
 
     def watch_leases(self, machines: Sequence[RelayMachine]) -> None:
@@ -79,14 +81,24 @@ class RelayChecks:
         else:
             self._dated_behind.update(event.id for event in batch.events)
         for event in (*batch.events, *(machine.store.data.events[id_] for id_ in batch.verdicts)):
-            if event.type == EventType.ACCEPT and event.verdict == APPLIED and event.alarm is not None:
-                self._accepts.setdefault(event.alarm, set()).add(event.device)
+            if event.verdict == APPLIED and event.alarm is not None:
+                self._check_answer(event, event.alarm)
         for alarm in sorted(batch.alarms.values(), key=lambda alarm: alarm.is_open):
             self._check_alarm(machine, alarm)
         if self._leases is not None:
             self._leases.begun(batch)
         for row in batch.twins.values():
             self._check_twin(machine, row)
+
+    def _check_answer(self, event: EventRow, alarm: str) -> None:
+        """Who has said that she cannot is not shown as coming for what she had said before."""
+        made, key = self._truth.happened(event.id), (alarm, event.device)
+        if event.type == EventType.DECLINE and made is not None:
+            self._refused_seq[key] = max(self._refused_seq.get(key, 0), made[1].seq)
+        elif event.type == EventType.ACCEPT:
+            if made is not None and made[1].seq < self._refused_seq.get(key, 0):
+                raise Violation(f"alarm {alarm} is accepted by {event.id}, made before a refusal at that bell")
+            self._accepts.setdefault(alarm, set()).add(event.device)
 
     def _check_event(self, event: EventRow) -> None:
         if self._truth.maker_of(event.id) != event.device:

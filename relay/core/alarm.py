@@ -111,6 +111,8 @@ class Alarm:
     """The newest three presses, oldest first."""
     press_seqs: tuple[tuple[str, int | None], ...] = ()
     """The newest press of each panel by that panel's own count, sorted; None if it does not count its events."""
+    answer_seqs: tuple[tuple[str, int], ...] = ()
+    """The newest acceptance or refusal of each bell by that bell's own count, sorted; of bells that count."""
     ok_closes: bool = True
     """False for a look-in: the elder has said that it was a mistake, and somebody is to look in all the same."""
     outcome: Outcome | None = None
@@ -221,11 +223,12 @@ class OkPressed:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Somebody said: I am coming."""
+    """Somebody said: I am coming. ``seq`` is the bell's own count of events."""
 
     person: str
     device: str
     at: datetime
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,7 @@ class Declined:
     person: str
     device: str
     at: datetime
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

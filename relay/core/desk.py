@@ -134,9 +134,9 @@ def _route_answer(
     person = device.person or device.id
     match event.type:
         case EventType.ACCEPT:
-            return ToAlarm(alarm.id, Accepted(person, device.id, at))
+            return ToAlarm(alarm.id, Accepted(person, device.id, at, event.seq))
         case EventType.DECLINE:
-            return ToAlarm(alarm.id, Declined(person, device.id, at))
+            return ToAlarm(alarm.id, Declined(person, device.id, at, event.seq))
         case _:
             return ToAlarm(alarm.id, DoneBy(person, device.id, at))
 

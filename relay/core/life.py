@@ -3,6 +3,7 @@
 Read it beside ``relay.core.alarm``, which has the states, the events and the words. Rules that may not be broken:
 
 - a press is never dropped: while open it is counted; on an alarm at which somebody had arrived it rings again;
+- of one bell its last word holds, in whichever order its words are heard;
 - no press of the help button stops anything, and an ``ok`` from before the newest press stops nothing either;
 - ``accepted`` stands only while somebody is coming in time: no arrival, and it rings again at the next step;
 - an open alarm always has a deadline.
@@ -56,6 +57,7 @@ from relay.core.steps import (
 
 APPLIED = "applied"
 HAS_DEADLINE = "has_deadline"
+OLDER_THAN_ANSWER = "older_than_answer"
 
 
 def raise_alarm(
@@ -190,12 +192,15 @@ def _before_last_press(alarm: Alarm, event: OkPressed) -> bool:
 
 
 def _accepted(alarm: Alarm, event: Accepted, now: datetime) -> Advance:
+    if _is_overtaken(alarm, event):
+        return Advance(alarm, OLDER_THAN_ANSWER)
     holder = alarm.holder
     if holder is not None:
         return Advance(alarm, "already_yours" if holder.person == event.person else "taken")
     due_at = event.at + timedelta(seconds=alarm.policy.arrive_wait_s)
     helper = Helper(event.person, event.device, event.at)
     others = tuple(h for h in alarm.helpers if h.person != event.person)[1 - MAX_HELPERS :]
+    alarm = _answered(alarm, event)
     if event.device not in alarm.called:
         # The panel has rung it directly: from now on it shows this alarm as any bell that was called.
         alarm = replace(alarm, called=(*alarm.called, event.device))
@@ -219,12 +224,26 @@ def _accepted(alarm: Alarm, event: Accepted, now: datetime) -> Advance:
     )
 
 
+def _is_overtaken(alarm: Alarm, event: Accepted | Declined) -> bool:
+    """Whether the bell has said something else since, and that was heard first: what a broker has lost comes again."""
+    return event.seq is not None and event.seq < dict(alarm.answer_seqs).get(event.device, 0)
+
+
+def _answered(alarm: Alarm, event: Accepted | Declined) -> Alarm:
+    if event.seq is None:
+        return alarm
+    seqs = {**dict(alarm.answer_seqs), event.device: event.seq}
+    return replace(alarm, answer_seqs=tuple(sorted(seqs.items())))
+
+
 def _declined(alarm: Alarm, event: Declined, around: Surroundings, now: datetime) -> Advance:
-    holder = alarm.holder
+    if _is_overtaken(alarm, event):
+        return Advance(alarm, OLDER_THAN_ANSWER)
+    holder, answered = alarm.holder, _answered(alarm, event)
     declined = tuple(sorted({*alarm.declined, event.person}))
     if holder is not None and holder.person == event.person and alarm.stage is AlarmStage.ACCEPTED:
         back = replace(
-            ringing_again(alarm, now),
+            ringing_again(answered, now),
             declined=declined,
             helpers=(*alarm.helpers[:-1], _handed_back(holder)),
         )
@@ -236,7 +255,7 @@ def _declined(alarm: Alarm, event: Declined, around: Surroundings, now: datetime
     noted = journal_note(NoteType.DECLINED, person=event.person, device=event.device)
     # Somebody who was coming when three presses called everybody is coming no more.
     helpers = tuple(_handed_back(h) if h.person == event.person else h for h in alarm.helpers)
-    after, notes, notices = skip_if_deaf(replace(alarm, declined=declined, helpers=helpers), around, now)
+    after, notes, notices = skip_if_deaf(replace(answered, declined=declined, helpers=helpers), around, now)
     return Advance(after, APPLIED, (noted, *notes), notices)
 
 

@@ -298,6 +298,19 @@ def test_an_early_answer_that_cannot_be_read_any_more_stops_no_press() -> None:
     assert house.store.events[uid(2)].verdict == "unreadable"
 
 
+def test_what_a_bell_said_last_holds_though_it_is_heard_first() -> None:
+    house = House()
+    house.press(1)
+    accept = house.event(PENG, "accept", 2, alarm=1, seq=5)
+    house.hear(house.event(PENG, "decline", 3, alarm=1, seq=6))
+    house.hear(accept)
+    assert house.panel() == ("received", None)
+    assert house.store.events[uid(2)].verdict == "older_than_answer"
+    house.boot()
+    house.hear(house.event(PENG, "accept", 4, alarm=1, seq=4))
+    assert house.store.events[uid(4)].verdict == "older_than_answer"
+
+
 def test_an_answer_to_an_alarm_that_was_closed_long_ago_is_on_record_only() -> None:
     house = House()
     house.press(1, seq=1)

@@ -126,8 +126,8 @@ def test_technical_alarms_are_not_answered_by_the_elder() -> None:
 # Answers
 
 ANSWERS = [
-    (EventType.ACCEPT, Accepted("peng", PENG, FOUND_AT)),
-    (EventType.DECLINE, Declined("peng", PENG, FOUND_AT)),
+    (EventType.ACCEPT, Accepted("peng", PENG, FOUND_AT, 40)),
+    (EventType.DECLINE, Declined("peng", PENG, FOUND_AT, 40)),
     (EventType.DONE, DoneBy("peng", PENG, FOUND_AT)),
 ]
 

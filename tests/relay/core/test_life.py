@@ -353,3 +353,23 @@ def test_while_somebody_else_can_answer_who_declined_is_left_alone() -> None:
     story = Story().at(5).decline("peng").until(2_000)
     assert story.alarm.round > 1
     assert story.alarm.declined == ("peng",)
+
+
+@pytest.mark.parametrize("late_s", [0, 700])
+def test_an_acceptance_from_before_a_refusal_of_the_same_bell_promises_nobody(late_s: int) -> None:
+    """It was lost on its way and came again after the refusal: somebody was shown as coming who had said: I cannot."""
+    story = Story().at(30)
+    story.happens(Declined("peng", "bell-peng", at(20), 6))
+    story.at(40 + late_s).happens(Accepted("peng", "bell-peng", at(10), 5))
+    assert (story.last.reason, story.alarm.stage) == ("older_than_answer", AlarmStage.RINGING)
+    story.happens(Accepted("peng", "bell-peng", at(40 + late_s), 7))
+    assert story.alarm.stage is AlarmStage.ACCEPTED
+
+
+def test_a_refusal_from_before_an_acceptance_of_the_same_bell_hands_nothing_back() -> None:
+    story = Story().at(30)
+    story.happens(Accepted("peng", "bell-peng", at(20), 6))
+    story.happens(Declined("peng", "bell-peng", at(10), 5))
+    assert (story.last.reason, story.alarm.stage) == ("older_than_answer", AlarmStage.ACCEPTED)
+    story.happens(Declined("peng", "bell-peng-2", at(25), 2))
+    assert story.alarm.stage is AlarmStage.RINGING, "two bells of one person count for themselves"
