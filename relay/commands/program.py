@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import structlog
@@ -41,7 +42,10 @@ CATALOGUES = (
 _log = structlog.get_logger("relay")
 
 app = typer.Typer(help=say.PROGRAM.en, no_args_is_help=True, pretty_exceptions_enable=False)
-app.command(help=say.RUN.en, epilog=f"{say.RUN_EXITS.en}\n\ndoorbell-relay run --config relay.toml")(run)
+app.command(
+    help=say.RUN.en,
+    epilog=f"{say.RUN_EXITS.en}\n\ndoorbell-relay run --config relay.toml\n\ndoorbell-relay run --check",
+)(run)
 app.command(help=say.WEB.en, epilog=f"{say.RUN_EXITS.en}\n\ndoorbell-relay web --config relay.toml")(web)
 app.add_typer(register.app, name="register")
 app.add_typer(alarms.app, name="alarms")
@@ -56,9 +60,18 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(account.app, name="account")
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {version('love-doorbell')}")
+        raise typer.Exit
+
+
 @app.callback(help=say.PROGRAM.en)
 def _program(
     _language: Annotated[str, typer.Option("--language", help=say.LANGUAGE.en, metavar="zh-CN|en")] = "",
+    _version: Annotated[
+        bool, typer.Option("--version", help=say.VERSION.en, callback=_tell_version, is_eager=True)
+    ] = False,
 ) -> None:
     pass
 

@@ -6,8 +6,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
+from typing import Annotated
 from uuid import uuid4
 
 import structlog
@@ -16,6 +17,7 @@ import typer
 from doorbell.logs import configure_logs
 from doorbell.mqtt import MqttLink
 from doorbell.service import ExitCode, ServiceNotifier, on_stop_signals
+from doorbell.tls import tls_context
 from doorbell.wire import Channel, Topics
 from relay.adapters.clock import SystemClock
 from relay.adapters.notify import WebhookNotifier
@@ -35,11 +37,13 @@ from relay.inbox import Inbox
 from relay.leases import LeaseDesk
 from relay.loop import run_loop
 from relay.ports import StoreError
+from relay.privacy_key import read_keys
 from relay.register_reader import RegisterReader
 from relay.runtime import RelayRuntime
 from relay.settings import RelaySettings
 from relay.signing import Clerk
 from relay.taking_up import TakeUp
+from relay.texts import commands as say
 from relay.tidying import keep_what_lives
 
 SWITCH_S = 0.0005
@@ -50,12 +54,31 @@ _HEARD = (Channel.EVENT, Channel.REPORTED, Channel.ONLINE)
 _log = structlog.get_logger("relay")
 
 
-def run(context: typer.Context, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def run(
+    context: typer.Context,
+    config: ConfigOption = DEFAULT_CONFIG,
+    check: Annotated[bool, typer.Option("--check", help=say.RUN_CHECK.en)] = False,
+) -> None:
     setting = enter(context, config)
     settings = setting.settings
+    if check:
+        try_files(settings)
+        setting.out.print(setting.say(say.COULD_RUN, path=config), soft_wrap=True)
+        return
     configure_logs(settings.logs.format, settings.logs.level)
     make_folder(setting.database)
     raise typer.Exit(int(run_relay(settings)))
+
+
+def try_files(settings: RelaySettings) -> None:
+    """Read what the settings name. Raises ``SetupError`` for what cannot be used; a privacy key that is not there may
+    still be made."""
+    for broker in settings.mqtt.brokers():
+        if broker.tls is not None:
+            tls_context(broker.tls)
+        broker.read_password()
+    with suppress(FileNotFoundError):
+        read_keys(settings.privacy.key_file)
 
 
 def run_relay(settings: RelaySettings) -> ExitCode:

@@ -21,6 +21,12 @@ PROGRAM = Text(
     "The relay of the Love Doorbell: knows who helps whom, hears a press, calls by the policy, records every step.",
 )
 RUN = Text("运行中继，直到收到停止信号。", "Run the relay until it is told to stop.")
+VERSION = Text("显示版本。", "Show the version and exit.")
+RUN_CHECK = Text(
+    "只读设置和设置里写的证书、密码、密钥文件，看能不能启动；不连接，不改动。",
+    "Only read the settings and the certificates, passwords and keys that they name, and say whether it could start.",
+)
+COULD_RUN = Text("{path} 没有问题，中继可以启动", "{path} is well: the relay could start")
 RUN_EXITS = Text(
     "退出码：0 按要求停止；2 设置有误，需要人来改；69 数据库不能用；70 程序自身出错，应重新启动。",
     "Exit codes: 0 stopped as asked; 2 a setting is wrong, a person must repair it; 69 the database is out of reach; "

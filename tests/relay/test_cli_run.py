@@ -1,6 +1,7 @@
 """``doorbell-relay run`` as a process: its signals, its lock, its watchdog."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import pytest
 
 from doorbell.errors import DoorbellBug
 from doorbell.service import ExitCode
+from relay.commands.program import main
 from relay.commands.run import _Beat
+from relay.privacy_key import KEY_FILE_VARIABLE
 from relay.runtime import RelayRuntime
 from tests.relay.office import EXAMPLE, Office
 
@@ -64,6 +67,32 @@ def test_a_bug_ends_the_run_with_70_and_one_line_with_its_trace(
     assert "two outcomes" in line["exception"]
     assert "in broken" in line["exception"]
     assert [event["event"] for event in allow_error_logs] == ["relay.bug"]
+
+
+def test_a_check_tells_what_a_start_would_and_touches_nothing(busy: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path: path.stat().st_mtime_ns for path in busy.folder.rglob("*")}
+    assert busy.run("run", "--check")[:2] == (0, f"{busy.config} 没有问题，中继可以启动\n")
+    assert {path: path.stat().st_mtime_ns for path in busy.folder.rglob("*")} == before
+    whole = busy.config.read_text("utf-8")
+    for wrong, told in (
+        ("[statuss]\n", "did you mean 'status'"),
+        ('[mqtt]\npassword_file = "none"\n', "password file cannot be read"),
+        ('[mqtt.tls]\nca = "none.pem"\n', "none.pem"),
+    ):
+        busy.config.write_text(f"{whole}{wrong}", "utf-8")
+        code, _, err = busy.run("run", "--check", "--language", "en")
+        assert (code, told in err) == (ExitCode.SETUP, True), err
+    busy.config.write_text(whole, "utf-8")
+    (spoilt := busy.folder / "spoilt.key").write_text("0", "utf-8")
+    spoilt.chmod(0o600)
+    monkeypatch.setenv(KEY_FILE_VARIABLE, str(spoilt))
+    code, _, err = busy.run("run", "--check")
+    assert (code, "the privacy key is damaged" in err) == (ExitCode.SETUP, True)
+
+
+def test_the_version_is_told(busy: Office) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"doorbell-relay \d+(\.\d+)+\S*\n", busy.capture.readouterr().out)
 
 
 def unreachable_broker(office: Office) -> None:
