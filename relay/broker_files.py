@@ -6,7 +6,8 @@ from the settings, the register and what the authority has issued, and is the sa
 
 from __future__ import annotations
 
-import shutil
+import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,12 +78,15 @@ class BrokerFolder:
         write_whole(self.folder / "cut", "".join(f"{number}\n" for number in sorted(numbers)).encode())
 
     def _give_away(self) -> None:
-        """To the user as whom the broker runs, and to nobody else."""
+        """To the user as whom the broker runs and its group, and to nobody else: a later mosquitto will refuse files
+        of another group, it says."""
         if self.settings.user is None:
             return
+        account = pwd.getpwnam(self.settings.user)
         for path in (self.folder, *self.folder.iterdir()):
-            if path.owner() != self.settings.user:
-                shutil.chown(path, self.settings.user)
+            present = path.stat()
+            if (present.st_uid, present.st_gid) != (account.pw_uid, account.pw_gid):
+                os.chown(path, account.pw_uid, account.pw_gid)
         make_private(self.folder)
 
     def _read(self, name: str) -> bytes | None:
