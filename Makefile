@@ -77,11 +77,17 @@ docs: setup test-deps ## write the pages that come from the code: docs/wire/, al
 	@$(BIN)/python -m tools.wiring
 
 .PHONY: lock
-lock: setup ## write requirements.lock after a change of pyproject.toml; ARGS="--upgrade" takes newer versions
+lock: setup ## write requirements.lock, and the relay's part of it, after a change of pyproject.toml; ARGS="--upgrade" takes newer versions
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --no-header \
 	  $(ARGS) pyproject.toml -o requirements.lock
-	@! grep -n '://' requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --constraints requirements.lock \
+	  --extra relay --extra postgresql --extra opentelemetry --extra build pyproject.toml -o requirements-relay.lock
+	@! grep -n '://' requirements.lock requirements-relay.lock
 	@$(MAKE) --no-print-directory setup
+
+.PHONY: install-relay
+install-relay: ## make this Debian 12 or 13 the relay's machine, or upgrade it (docs/install-relay.md); ARGS="--back", "--uninstall"
+	@tools/install-relay.sh $(ARGS)
 
 .PHONY: deb
 deb: setup ## dist/doorbell-device_VERSION_all.deb, for a Raspberry Pi; ARGS="--version 1.2.3"

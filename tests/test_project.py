@@ -162,7 +162,7 @@ def pinned(text: str) -> dict[str, int]:
     return {entry.split("==")[0].strip(): entry.count("--hash=sha256:") for entry in entries if entry.strip()}
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "tools/bootstrap.txt"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-relay.lock", "tools/bootstrap.txt"])
 def test_every_locked_package_has_a_hash_and_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     packages = pinned(text)

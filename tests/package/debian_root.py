@@ -14,7 +14,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class DebianRoot:
         if not network:
             return output(*common, "--resolv-conf=off", "--private-network", *options, "--", *command)
         archives = CACHE / "archives"  # what was downloaded once is not downloaded again
-        with _alone("archives"):  # apt does not wait for another one's lock there
+        with alone("archives"):  # apt does not wait for another one's lock there
             archives.mkdir(exist_ok=True)
             kept = f"--bind={archives}:/var/cache/apt/archives"
             return output(*common, "--resolv-conf=replace-host", kept, *options, "--", *command)
@@ -109,6 +109,17 @@ class BootedDebian:
         """The same, but whatever it ends with."""
         return subprocess.run([*self._inside(), *command], capture_output=True, text=True, check=False).stdout.strip()
 
+    def complaint(self, *command: str) -> str:
+        """What a command says on stderr that must fail."""
+        done = subprocess.run([*self._inside(), *command], capture_output=True, text=True, check=False)
+        assert done.returncode, f"{' '.join(command)}: {done.stdout}"
+        return done.stderr.strip()
+
+    @property
+    def init(self) -> int:
+        """Its process 1, by its pid here: whose namespaces are the machine's."""
+        return self._init
+
     def cut(self) -> None:
         """Pull the plug: nobody inside is asked."""
         os.kill(self._init, signal.SIGKILL)
@@ -142,13 +153,21 @@ def fresh_root(where: Path) -> Iterator[DebianRoot]:
 def prepared_root(where: Path, deb: BuiltDeb, *more: str) -> Iterator[DebianRoot]:
     """The same with everything that ``deb`` depends on, but not ``deb`` itself; and ``more`` packages."""
     depends = [item.split()[0] for item in deb.field("Depends").split(", ") if not item.startswith("python3-lgpio")]
-    depends += more
     recipe = (ROOT / "tools" / "deb_lgpio.py").read_text(encoding="utf-8")
-    below = CACHE / f"prepared-{SUITE}-{_digest(SUITE, *INCLUDED, *depends, recipe)}"
-    with _alone("prepared"):
+    with equipped_root(where, *depends, *more, ours=lgpio_deb, recipe=recipe) as root:
+        yield root
+
+
+@contextmanager
+def equipped_root(
+    where: Path, *packages: str, ours: Callable[[], Path] | None = None, recipe: str = ""
+) -> Iterator[DebianRoot]:
+    """A fresh root with packages of Debian's, and one of our own that ``recipe`` tells apart from others."""
+    below = CACHE / f"prepared-{SUITE}-{_digest(SUITE, *INCLUDED, *packages, *filter(None, [recipe]))}"
+    with alone("prepared"):
         if not below.exists():
             with fresh_root(where.with_name("preparing")) as root:
-                wanted = (*depends, root.put(lgpio_deb()))
+                wanted = (*packages, root.put(ours())) if ours else packages
                 root.run("apt-get", "-q", "update", network=True)
                 root.run("apt-get", "install", "-qy", "--no-install-recommends", *wanted, network=True)
                 _keep(root.path, below)
@@ -158,13 +177,13 @@ def prepared_root(where: Path, deb: BuiltDeb, *more: str) -> Iterator[DebianRoot
 
 def lgpio_deb() -> Path:
     """Our python3-lgpio for this machine's kind, built once."""
-    with _alone("lgpio"):
+    with alone("lgpio"):
         return build_lgpio(output("dpkg", "--print-architecture"))
 
 
 def _fresh() -> Path:
     below = CACHE / f"debian-{SUITE}-{_digest(SUITE, *INCLUDED)}"
-    with _alone("debian"):
+    with alone("debian"):
         if not below.exists():
             mirror = output(str(ROOT / "tools" / "debian-mirror.sh"))
             unfinished = below.with_name("unfinished-" + below.name)
@@ -212,7 +231,7 @@ def _keep(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _alone(what: str) -> Iterator[None]:
+def alone(what: str) -> Iterator[None]:
     """Several workers want the same at once: the first makes it, the others wait."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{what}.lock").open("w") as lock:
