@@ -24,6 +24,7 @@ from doorbell.broker_order import (
     try_within_s,
 )
 from doorbell.clock_doubt import ClockDoubt
+from doorbell.connection import HANDSHAKE_MAX_S
 from doorbell.dial import Knock
 from doorbell.logs import LogOnce
 from doorbell.settings import MqttSettings
@@ -53,7 +54,7 @@ class BrokerChoice:
             backoff_min_s=settings.backoff_min_s,
             backoff_max_s=settings.backoff_max_s,
             try_s=settings.connect_timeout_s,
-            try_max_s=settings.keepalive_s,
+            try_max_s=min(settings.keepalive_s, HANDSHAKE_MAX_S),
             return_s=settings.return_s,
             steady_s=settings.steady_s,
         )

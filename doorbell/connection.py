@@ -36,6 +36,9 @@ MAX_UNACKED = 10_000
 DEAD_PEER_MS = 10_000
 """Data that the other side's kernel has not acknowledged for so long ends the connection. A press must not sit in a
 half-open socket until two keepalives have passed; a Wi-Fi roaming takes less than this."""
+HANDSHAKE_MAX_S = 60.0
+"""Longer than this no broker may take from the dialling to SUBACK, whatever keepalive is set: until then nobody is
+tried again."""
 LOOP_TURN_S = 1.0
 READS_A_TURN = 200
 """Packets that have arrived already and are read before anything is written."""
@@ -86,7 +89,7 @@ class Connection:
 
     ``within_s``: how long everything until SUBACK may take, because other brokers wait to be tried. None: there is
     no other; each address has ``connect_timeout_s`` to accept TCP, and CONNACK and SUBACK may take as long as any
-    silence may last on a live connection.
+    silence may last on a live connection, but no longer than ``HANDSHAKE_MAX_S``.
 
     Raises ``SetupError`` for certificates or a password file that cannot be used.
     """
@@ -107,7 +110,8 @@ class Connection:
         self._tls: NamedContext | None = None
         self._shown = self._certificate()
         self._within_s = within_s
-        self._deadline_s = time.monotonic() + (settings.keepalive_s if within_s is None else within_s)
+        self._handshake_s = min(settings.keepalive_s, HANDSHAKE_MAX_S) if within_s is None else within_s
+        self._deadline_s = time.monotonic() + self._handshake_s
         self._waker: Waker | None = None
         self._bulk: BulkSocket | None = None
         self._outbox = Outbox(MAX_UNACKED)
@@ -144,7 +148,7 @@ class Connection:
                 if address == addresses[-1]:
                     raise
         if self._within_s is None:
-            self._deadline_s = time.monotonic() + settings.keepalive_s
+            self._deadline_s = time.monotonic() + self._handshake_s
 
     def serve(self, stopping: threading.Event) -> str:
         """Turn the loop until the connection ends; returns why."""
@@ -268,8 +272,7 @@ class Connection:
         """How long the next turn of the loop may wait; ends the connection when the handshake has had its time."""
         left_s = self._deadline_s - time.monotonic()
         if left_s <= 0:
-            allowed_s = self.settings.keepalive_s if self._within_s is None else self._within_s
-            self._end(f"the broker did not finish the handshake within {allowed_s:.0f} s")
+            self._end(f"the broker did not finish the handshake within {self._handshake_s:.0f} s")
         return max(FULL_TURN_S, min(LOOP_TURN_S, left_s))
 
     def _tend(self) -> None:

@@ -126,7 +126,7 @@ class MqttSettings(Settings):
     lost by it: what a device has missed is told again. Relays subscribe with 1 whatever stands here."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     """How long each address may take to accept TCP. With fallbacks: a whole try, from the name to SUBACK; after two
-    rounds in vain twice as long, and so on up to ``keepalive_s``, for a network that is merely slow."""
+    rounds in vain twice as long, and so on up to ``keepalive_s`` or a minute, for a network that is merely slow."""
     backoff_min_s: Annotated[float, Field(gt=0, le=60)] = 0.5
     backoff_max_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     """Of a device 3 s at most while a press or an answer waits for its receipt."""
