@@ -42,6 +42,9 @@ PROVE_S = 20.0
 """How long the proof of the player may take: what is being said, then the patience with a player that hangs."""
 _SILENCE = bytes(BYTES_S // 2)
 _RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_RANG_BYTES = 5 * BYTES_S
+"""A player that has taken so much of a ring before it failed is tried again as after its first failure: a loose plug is
+no reason to pause for longer than it holds."""
 
 _log = structlog.get_logger("device.sound")
 
@@ -204,8 +207,10 @@ class Speaker:
         self._rung_bytes = 0
         while wanted := self._wanted():
             if self._command is not None and time.monotonic() >= try_again_at:
-                if self._perform():
+                before = self._rung_bytes
+                if (well := self._perform()) or self._rung_bytes - before >= _RANG_BYTES:
                     failures = 0
+                if well:
                     continue
                 try_again_at = time.monotonic() + _RETRY_S[min(failures, len(_RETRY_S) - 1)]
                 failures += 1

@@ -68,6 +68,17 @@ def test_aplay_plays_the_chime_into_an_alsa_device_and_stops(
     assert heard.empty()
 
 
+def test_a_loose_plug_costs_no_more_than_a_second_each_time(
+    tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pauses used to grow to 30 s though every player had been heard."""
+    monkeypatch.setattr(sound, "_RETRY_S", (0.05, 60.0))
+    monkeypatch.setattr(sound, "_RANG_BYTES", 20_000)
+    one = speaker(script(tmp_path, 'head -c 30000 "$1" > /dev/null; exit 1'), buzzer_fitted=False)
+    one.chime((LIU,))
+    wait_until(lambda: len(played(tmp_path)) == 4)
+
+
 @pytest.mark.system
 def test_aplay_plays_a_tone_to_its_end(
     tmp_path: Path, speaker: Make, heard: queue.Queue[SoundEvent], monkeypatch: pytest.MonkeyPatch
