@@ -2,7 +2,8 @@
 
 Presses for help have a limit of their own, so that nothing else that is said in a device's name can hold one up. What
 is over the limit is acknowledged to the broker and forgotten. Nothing is lost by it: a device that keeps the contract
-sends an event again until it has the relay's receipt, and never has more than 16 on their way.
+sends an event again until it has the relay's receipt, and never has more than 16 on their way. Births and wills have
+the same limit: each may be a line of the journal. Of those over it the newest is taken a little later.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _log = structlog.get_logger("relay")
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """Events over their device's limit, to be acknowledged to the broker and forgotten: the device has no receipt."""
+    """What is over its device's limit, to be acknowledged to the broker and forgotten: an event has no receipt."""
 
     deliveries: tuple[Delivery, ...]
 

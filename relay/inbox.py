@@ -6,8 +6,9 @@ lane is full, whoever brings more must wait, and so the broker learns to wait. O
 may bring one, of a notice for which the notifier has no room, and there are no more of them than notices.
 In the other are ``reported``, ``online`` and, of other relays, ``desired``, which tell a state. A newer one takes the
 place of the same device's older one, if both can be understood: rubbish is kept for a technician, and takes nobody's
-word away. And while many wait, a heartbeat that says nothing new is not queued at all: the device is vouched for, so
-that nobody takes the relay's haste for the device's silence.
+word away. Of births and wills all count, for between two a device was gone, unless they are over their device's limit:
+then the newest, a little later. And while many wait, a heartbeat that says nothing new is not queued at all: the device
+is vouched for, so that nobody takes the relay's haste for the device's silence.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class Inbox:
         """Topics of the reports in the turn that runs: until it is over the relay may not know yet what they say."""
         self._number = 0
         self._superseded: list[Delivery] = []
+        self._held_back: dict[str, Delivery] = {}
         self._shed: list[Delivery] = []
 
     def put(self, item: RelayInput) -> None:
@@ -95,10 +97,7 @@ class Inbox:
             if isinstance(item, Delivery) and not self._gate.lets_in(
                 item.topic, self._monotonic(), press=_HELP in item.payload
             ):
-                while len(self._flood) >= self._size:
-                    self._emptied.wait()
-                self._flood.append(item)
-                self._filled.notify()
+                self._put_over_limit(item)
                 return
             while len(self._urgent) >= self._size and not isinstance(item, NoticeDelivered):
                 self._emptied.wait()
@@ -110,6 +109,9 @@ class Inbox:
         # A birth or will stands for itself: between the two a device was gone.
         key: object = id(item) if item.topic.endswith(_ONLINE) else item.topic
         with self._lock:
+            if item.topic.endswith(_ONLINE) and (item.topic in self._held_back or not self._lets_in(item)):
+                self._hold_back(item)
+                return
             waiting = self._reports.get(key)
             if waiting is not None and not (_is_understood(waiting[1]) and _is_understood(item)):
                 key = id(item)
@@ -132,6 +134,28 @@ class Inbox:
             self._reports.move_to_end(key)
             self._filled.notify()
 
+    def _lets_in(self, item: Delivery) -> bool:
+        return item.retained or self._gate.lets_in(item.topic, self._monotonic())
+
+    def _hold_back(self, item: Delivery) -> None:
+        """A birth or will over its device's limit: the newest comes in when there is room for it again."""
+        older = self._held_back.get(item.topic)
+        self._held_back[item.topic] = item
+        if older is not None:
+            self._put_over_limit(older)
+
+    def _put_over_limit(self, item: Delivery) -> None:
+        while len(self._flood) >= self._size:
+            self._emptied.wait()
+        self._flood.append(item)
+        self._filled.notify()
+
+    def _let_go(self) -> None:
+        for item in [item for item in self._held_back.values() if self._lets_in(item)]:
+            del self._held_back[item.topic]
+            self._number += 1
+            self._reports[id(item)] = (self._number, item)
+
     def gather(self, for_s: float) -> list[RelayInput]:
         """Everything that comes in so long, ``TURN_SIZE`` at the most."""
         until, gathered = time.monotonic() + for_s, list[RelayInput]()
@@ -150,6 +174,7 @@ class Inbox:
         with self._lock:
             if timeout_s > 0 and not (self._urgent or self._reports or self._shed or self._flood):
                 self._filled.wait(timeout_s)
+            self._let_go()
             urgent, reports = self._urgent, self._reports
             count = min(len(urgent), TURN_SIZE - min(len(reports), REPORT_SHARE))
             chosen: list[tuple[int, Any]] = [urgent.popleft() for _ in range(count)]

@@ -9,7 +9,7 @@ import structlog
 from doorbell.link import Delivery
 from relay.flood import BURST, PER_S, Flood, FloodGate
 from relay.inbox import Inbox
-from tests.relay.doubles import PANEL, PENG, House, uid
+from tests.relay.doubles import PANEL, PENG, WANG, House, uid
 
 
 def test_a_bucket_is_emptied_at_once_and_filled_in_time() -> None:
@@ -110,3 +110,24 @@ def test_a_flood_is_no_backlog_and_wakes_the_loop() -> None:
     said = house.event(PENG, "test", 1)
     inbox.put(said)
     assert inbox.take(5.0) == [Flood((said,))]
+
+
+def test_of_births_and_wills_without_end_the_newest_counts_a_little_later() -> None:
+    """Each was a line of the journal: one device out of its mind filled the disk within a night."""
+    now_s = 100.0
+    inbox = Inbox(gate=FloodGate(burst=2, per_s=1.0), monotonic=lambda: now_s)
+    house = House()
+    said = [house.online(PENG, word) for word in ("online", "offline") * 3]
+    another = house.online(WANG)
+    for delivery in (*said, another):
+        inbox.put(delivery)
+    first = inbox.take(0)
+    assert [item for item in first if isinstance(item, Delivery)] == [*said[:2], another]
+    assert [item.deliveries for item in first if isinstance(item, Flood)] == [tuple(said[2:5])]
+    assert inbox.take(0) == []
+    now_s += 1.0
+    assert inbox.take(0) == [said[5]], "and what it says in the end is what is believed"
+    retained = [house.online(PENG, "online", retained=True) for _ in range(3)]
+    for delivery in retained:
+        inbox.put(delivery)
+    assert inbox.take(0) == retained, "what the broker has kept comes once, however many devices there are"
