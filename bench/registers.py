@@ -23,7 +23,7 @@ def resident():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1]) / 1024
 before, begin = resident(), time.perf_counter()
 _, register = store.load_register()
-register.index()
+register.indexed()
 print(time.perf_counter() - begin, resident() - before, len(register.devices))
 """
 

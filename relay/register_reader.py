@@ -46,5 +46,4 @@ class RegisterReader:
         except StoreError as error:
             _log.warning("register.unread", reason=str(error))
             return
-        register.index()
-        self._loaded = (version, register)
+        self._loaded = (version, register.indexed())

@@ -94,7 +94,7 @@ class RelayRuntime:
         """Load what was committed; deadlines continue. Nothing is published before the link is up."""
         snapshot = self._store.load(None if self.held.everything else ())
         mono_ms = self._clock.monotonic_ms()
-        self._register, self._register_version = snapshot.register, snapshot.register_version
+        self._register, self._register_version = snapshot.register.indexed(), snapshot.register_version
         for alarm in snapshot.alarms.values():
             self.book.put(alarm)
         self._watch = Watch(self.book, self.held, self._register)

@@ -124,10 +124,11 @@ class Register:
         """Household ids by volunteer (person)."""
         return _by((p, h.id) for h in self.households.values() for p in h.volunteers)
 
-    def index(self) -> None:
-        """Make every look-up now, and not when the first alarm needs it."""
+    def indexed(self) -> Register:
+        """The same, with every look-up made now, and not when the first alarm needs it."""
         for look_up in ("bells_of", "panels_of", "groups_of", "households_of_volunteer"):
             getattr(self, look_up)
+        return self
 
     def volunteer_bells(self, household: str) -> tuple[str, ...]:
         """The bells of a household's volunteers, in the order of the pairs."""

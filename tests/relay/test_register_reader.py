@@ -89,7 +89,18 @@ def test_a_register_that_was_overtaken_while_it_was_read_is_read_again() -> None
     assert disk.asked == 2
 
 
-def test_every_look_up_is_made_before_it_is_in_use() -> None:
-    register = neighbourhood()
-    register.index()
-    assert {"bells_of", "panels_of", "groups_of", "households_of_volunteer"} <= vars(register).keys()
+LOOK_UPS = {"bells_of", "panels_of", "groups_of", "households_of_volunteer"}
+
+
+def test_every_look_up_is_made_before_a_register_is_in_use() -> None:
+    house, disk = a_relay()
+    disk.go.set()
+    house.store.replace_register(neighbourhood(without=["button-chen"]))
+    until_it_is_known(house, "button-chen")
+    assert vars(house.relay._register).keys() >= LOOK_UPS
+
+
+def test_every_look_up_is_made_at_a_start_and_not_by_the_first_press() -> None:
+    """In a city of 100,000 it would wait for them for a third of a second."""
+    house = House(settled=False)
+    assert vars(house.relay._register).keys() >= LOOK_UPS
