@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import time
 from collections import Counter
+from collections.abc import Container, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -21,7 +23,8 @@ PRESSES = "finger.help"
 class StormOrder:
     """What is to be run: so many seeds from the first on, or as many as it takes for so many presses for help.
 
-    ``keep``: a file in which every seed's result is kept, so that the same order continues where it was ended.
+    ``keep``: a file in which every seed's result is kept, so that the same order continues where it was ended. A seed
+    that failed, or is missing there, is run then: what it found may have been mended.
     """
 
     first: int
@@ -57,18 +60,20 @@ def storm_command(order: StormOrder, plan: StormPlan) -> int:
     totals = _Totals()
     with ExitStack() as opened:
         keeper = opened.enter_context(closing(_Keeper(order, plan))) if order.keep is not None else None
+        seeds: Iterable[int] = count(order.first)
+        if order.seeds is not None:
+            seeds = range(order.first, order.first + order.seeds)
         if keeper is not None:
-            keeper.read(totals)
+            known = keeper.read(totals)
+            seeds = (seed for seed in seeds if seed not in known)
         if not _enough(order, totals):
-            _run(order, plan, totals, keeper)
+            _run(order, plan, totals, keeper, seeds)
     _tell_totals(totals, as_json=order.as_json)
     return 1 if totals.failed else 0
 
 
-def _run(order: StormOrder, plan: StormPlan, totals: _Totals, keeper: _Keeper | None) -> None:
+def _run(order: StormOrder, plan: StormPlan, totals: _Totals, keeper: _Keeper | None, seeds: Iterable[int]) -> None:
     """What is left of an order."""
-    first = order.first + totals.done
-    seeds = count(first) if order.seeds is None else range(first, order.first + order.seeds)
     began_s = told_s = time.monotonic()
     before_s, begun = totals.seconds, totals.counts[PRESSES]
     for result in run_storm(seeds, plan, order.jobs):
@@ -105,30 +110,39 @@ def _progress(order: StormOrder, totals: _Totals, spent_s: float, presses: int) 
 
 
 class _Keeper:
-    """The file of what is done: a line of JSON that says which order it is, and one for each seed, in order."""
+    """The file of what is done: a line of JSON that says which order it is, and one for each seed that was run."""
 
     def __init__(self, order: StormOrder, plan: StormPlan) -> None:
         assert order.keep is not None  # noqa: S101 - the caller has looked
         self._path = order.keep
         self._head = {"first": order.first, "plan": asdict(plan)}
         self._file = self._path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise SetupError(f"another run writes into {self._path}: wait for it, or name another file") from None
 
-    def read(self, totals: _Totals) -> None:
-        """Take over what is there. A last line that was cut off by a kill is done again."""
+    def read(self, totals: _Totals) -> Container[int]:
+        """Take over what is there, and return the seeds that need not be run: those that passed. A last line that was
+        cut off by a kill is done again."""
         self._file.seek(0)
         lines = self._file.read().split("\n")
         whole = lines[:-1]
         if not whole:
             self._write(self._head)
-            return
+            return ()
         if json.loads(whole[0]) != self._head:
             raise SetupError(f"{self._path} is of another order (plan or first seed); name another file")
-        for line in whole[1:]:
-            kept = json.loads(line)
-            totals.add(StormResult(kept["seed"], kept["failure"], counts=Counter(kept["counts"])))
-            totals.seconds = kept["seconds"]
+        passed: set[int] = set()
+        for kept in map(json.loads, whole[1:]):
+            totals.seconds = max(totals.seconds, kept["seconds"])
+            if kept["failure"] is None and kept["seed"] not in passed:
+                passed.add(kept["seed"])
+                totals.add(StormResult(kept["seed"], None, counts=Counter(kept["counts"])))
         if lines[-1]:
             self._file.truncate(len("\n".join([*whole, ""]).encode()))
+        return passed
 
     def add(self, result: StormResult, seconds: float) -> None:
         """Keep a seed's result."""

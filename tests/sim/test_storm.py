@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -132,15 +133,35 @@ def test_an_order_of_presses_ends_with_them_and_goes_on_where_it_was_ended(
     assert "is of another order" in capsys.readouterr().err
 
 
-def test_a_kept_failure_stays_a_failure_when_the_order_goes_on(
+def test_a_kept_failure_is_run_again_when_the_order_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    order = ["storm", "--households", "4", "--jobs", "1", "--keep", str(tmp_path / "kept.jsonl"), "--seeds"]
+    """It fails again, unless what it found has been mended; and no seed stands in for it, nor counts twice."""
+    keep = tmp_path / "kept.jsonl"
+    order = ["storm", "--households", "4", "--jobs", "1", "--json", "--keep", str(keep), "--seeds"]
     with monkeypatch.context() as patch:
         publish_before_commit(patch)
-        assert main([*order, "1"]) == 1
-    assert main([*order, "2"]) == 1
-    assert "1 passed, 1 failed" in capsys.readouterr().out
+        for seeds in ("1", "1", "2"):
+            assert main([*order, seeds]) == 1
+    capsys.readouterr()
+    assert main([*order, "3"]) == 0
+    mended = json.loads(capsys.readouterr().out)
+    assert mended["passed"] == 3
+    lines = [json.loads(line) for line in keep.read_text("utf-8").splitlines()[1:]]
+    assert {line["seed"] for line in lines if line["failure"] is None} == {1, 2, 3}
+    with keep.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(lines[-1]) + "\n")
+    assert main([*order, "3"]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"] == mended["counts"]
+
+
+def test_two_runs_do_not_keep_their_results_in_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keep = tmp_path / "kept.jsonl"
+    with keep.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert main(["storm", "--seeds", "1", "--keep", str(keep)]) == 2
+    assert "another run writes into" in capsys.readouterr().err
+    assert keep.read_text("utf-8") == ""
 
 
 def test_processes_share_the_seeds_and_tell_them_in_order() -> None:
