@@ -1,4 +1,9 @@
-"""What of the outbox is not on disk yet: one transaction per turn, tried again while the disk refuses."""
+"""What of the outbox is not on disk yet: one transaction per turn, tried again while the disk refuses.
+
+A disk that refuses is told at once, and so is its first recovery. One that refuses again within a day must keep well
+for a calm that doubles each time (``device.core.wellness``) before that is told: each word of it is two more writes on
+a card that is dying, and one that fails every other time would be told of every few seconds.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import structlog
 
 from device.core.effects import Effect, Forget, Keep, OutboxRow
 from device.core.machine import Trouble
+from device.core.wellness import CALM_S, FORGIVEN_S, MAX_CALM_S
 from device.ports import OutboxStore, StoredOutbox, StoreError
 
 STORE_RETRY_MS = 5_000
@@ -28,6 +34,11 @@ class OutboxSaver:
         self._forget: dict[str, None] = {}
         self._fresh = False
         self._failing = False
+        self._failed_ms = 0
+        """When it last refused."""
+        self._relapses = 0
+        self._well_ms: int | None = None
+        """When it was last told as well."""
         self._loaded = False
         self.retry_at_ms: int | None = None
         """The monotonic ms at which ``save`` wants to be called even if nothing new was gathered."""
@@ -87,15 +98,26 @@ class OutboxSaver:
         self.retry_at_ms = None
         if not self._failing:
             return None
-        self._failing = False
+        if now_ms < (well_at_ms := self._failed_ms + self._calm_ms()):
+            self.retry_at_ms = well_at_ms
+            return None
+        self._failing, self._well_ms = False, now_ms
         self.retry_at_ms = now_ms  # the next turn writes the news of it, which the core is about to make
         _log.info("outbox.works_again")
         return Trouble("outbox_failed", "disk", cleared=True)
 
+    def _calm_ms(self) -> int:
+        """For how long it must not have refused. What lies on it unread is fetched at the first chance."""
+        if not self._relapses or not self._loaded:
+            return 0
+        return min(CALM_S << min(self._relapses - 1, 16), MAX_CALM_S) * 1000
+
     def _fail(self, error: StoreError, now_ms: int) -> Trouble | None:
-        self.retry_at_ms = now_ms + STORE_RETRY_MS
+        self._failed_ms, self.retry_at_ms = now_ms, now_ms + STORE_RETRY_MS
         if self._failing:
             return None
         self._failing = True
+        forgiven = self._well_ms is None or now_ms - self._well_ms >= FORGIVEN_S * 1000
+        self._relapses = 0 if forgiven else self._relapses + 1
         _log.warning("outbox.failed", reason=str(error))
         return Trouble("outbox_failed", "disk", str(error))
