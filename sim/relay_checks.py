@@ -16,7 +16,7 @@ from relay.core.alarm import Alarm, AlarmStage, NoteType
 from relay.core.desired import payload_of
 from relay.core.life import APPLIED
 from relay.core.register import Register
-from relay.ports import Batch, EventRow, TwinRow
+from relay.ports import Batch, EventRow, JournalRow, TwinRow
 from relay.runtime import BACKLOG_MS
 from sim.device_machine import VILLAGE_START
 from sim.lease_checks import FAILOVER_MS, LeaseChecks
@@ -31,6 +31,8 @@ LOOK_AGAIN_MS = 10_000
 DOUBT_MS = 15_000
 """Two clocks may disagree by this much on when something happened: what the relay believes, and time on the way."""
 _MS = timedelta(milliseconds=1)
+_REFUSALS = {NoteType.DECLINED, NoteType.HANDED_BACK}
+_ANSWERS = {NoteType.ACCEPTED, *_REFUSALS}
 
 
 class RelayChecks:
@@ -81,8 +83,11 @@ class RelayChecks:
         else:
             self._dated_behind.update(event.id for event in batch.events)
         for event in (*batch.events, *(machine.store.data.events[id_] for id_ in batch.verdicts)):
-            if event.verdict == APPLIED and event.alarm is not None:
-                self._check_answer(event, event.alarm)
+            if event.type == EventType.ACCEPT and event.verdict == APPLIED and event.alarm is not None:
+                self._accepts.setdefault(event.alarm, set()).add(event.device)
+        for line in batch.journal:
+            if line.type in _ANSWERS:
+                self._check_answer(line)
         for alarm in sorted(batch.alarms.values(), key=lambda alarm: alarm.is_open):
             self._check_alarm(machine, alarm)
         if self._leases is not None:
@@ -90,15 +95,16 @@ class RelayChecks:
         for row in batch.twins.values():
             self._check_twin(machine, row)
 
-    def _check_answer(self, event: EventRow, alarm: str) -> None:
-        """Who has said that she cannot is not shown as coming for what she had said before."""
-        made, key = self._truth.happened(event.id), (alarm, event.device)
-        if event.type == EventType.DECLINE and made is not None:
+    def _check_answer(self, line: JournalRow) -> None:
+        """Who has said that she cannot is not shown as coming for what she had said before. In the order in which it
+        was applied: an answer that waited for its press is heard with it."""
+        made, key = self._truth.happened(line.event or ""), (line.alarm or "", line.device or "")
+        if made is None:
+            return
+        if line.type in _REFUSALS:
             self._refused_seq[key] = max(self._refused_seq.get(key, 0), made[1].seq)
-        elif event.type == EventType.ACCEPT:
-            if made is not None and made[1].seq < self._refused_seq.get(key, 0):
-                raise Violation(f"alarm {alarm} is accepted by {event.id}, made before a refusal at that bell")
-            self._accepts.setdefault(alarm, set()).add(event.device)
+        elif made[1].seq < self._refused_seq.get(key, 0):
+            raise Violation(f"alarm {line.alarm} is accepted by {line.event}, made before a refusal at that bell")
 
     def _check_event(self, event: EventRow) -> None:
         if self._truth.maker_of(event.id) != event.device:
