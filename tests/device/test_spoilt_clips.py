@@ -54,7 +54,7 @@ def test_a_press_is_answered_and_what_is_spoilt_is_made_anew(
     waking, answer = (spoil(tmp_path / "sounds", one) for one in (WAKE, tone_recipe(Tone.HEARD)))
     said = spoil(tmp_path / "sounds", words_recipe(Words(Phrase.HEARD), "zh-CN", None))
     one = speaker(script(tmp_path, TAKES), role=Role.PANEL, fresh=True)
-    wait_until(lambda: waking.is_file() and answer.is_file() and not waking.is_symlink(), within_s=30)
+    wait_until(lambda: waking.is_file() and answer.is_file() and not waking.is_symlink(), within_s=60)
     one.play(Play(Tone.HEARD, Words(Phrase.HEARD)))
     wait_until(lambda: len(played(tmp_path)) == 1 and not running(played(tmp_path)[0]), within_s=20)
     assert strongest(fed_s(tmp_path, 0.15)[: round(0.15 * RATE)]) == pytest.approx(C6, abs=12)
