@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay.broker_mosquitto import mosquitto_files
-from relay.broker_nats import nats_configuration
-from relay.broker_rights import Access
+from relay.broker_mosquitto import ACL, mosquitto_files
+from relay.broker_nats import nats_files
+from relay.broker_rights import CONFIGURATION, Access, mark_in
 from relay.broker_settings import BrokerKind, BrokerSettings
+from relay.issued import Identity
 from relay.texts import broker as say
 from relay.texts.refusal import RefusalError
 from relay.whole_files import make_private, write_whole
 
-CERTIFICATE, KEY, CONFIGURATION = "certificate.pem", "key.pem", "love-doorbell.conf"
+CERTIFICATE, KEY = "certificate.pem", "key.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,16 @@ class BrokerFolder:
     settings: BrokerSettings
     folder: Path
 
-    def wanted(self, access: Access, ca: bytes, revoked: bytes) -> dict[str, bytes]:
-        """What should be in it, by name. ``ca``: whom to trust; ``revoked``: who is not let in any more."""
+    def wanted(self, own: Identity, access: Access, ca: bytes, revoked: bytes) -> dict[str, bytes]:
+        """What should be in it, by name. ``own``: the broker's identity; ``ca``: whom to trust; ``revoked``: who is not
+        let in any more."""
         place = self.folder.absolute()
         match self.settings.kind:
             case BrokerKind.MOSQUITTO:
-                made = mosquitto_files(self.settings, place, access.rights)
-                return {name: text.encode() for name, text in made.items()} | {"ca.pem": ca, "revoked.pem": revoked}
+                beside = {"ca.pem": ca, "revoked.pem": revoked}
+                return mosquitto_files(self.settings, place, access.rights, own, beside)
             case BrokerKind.NATS:
-                text = nats_configuration(self.settings, place, access.rights)
-                return {CONFIGURATION: text.encode(), "ca.pem": ca}
+                return nats_files(self.settings, place, access.rights, own, {"ca.pem": ca})
 
     @property
     def is_new(self) -> bool:
@@ -68,6 +69,14 @@ class BrokerFolder:
         except (OSError, LookupError) as error:
             raise RefusalError(say.CANNOT_WRITE, path=self.folder, reason=error) from None
         return changed
+
+    def mark(self) -> str:
+        """The topic by which a broker proves that it has read these files."""
+        match self.settings.kind:
+            case BrokerKind.MOSQUITTO:
+                return mark_in(self._read(ACL) or b"")
+            case BrokerKind.NATS:
+                return mark_in(self._read(CONFIGURATION) or b"")
 
     def cut(self) -> frozenset[str]:
         """The numbers of the identities whose connections have been ended since they were taken back."""

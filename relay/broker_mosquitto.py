@@ -2,17 +2,24 @@
 
 Seen with 2.0.11: the user name is the common name, and with ``use_username_as_clientid`` the client id too, whatever a
 client calls itself; a last will needs the same right as a message; a SUBSCRIBE is granted and the ACL filters what is
-delivered; ``crlfile`` is read again on SIGHUP, who is connected stays so.
+delivered. SIGHUP reads ``acl_file``, ``certfile``, ``keyfile`` and ``crlfile`` again, and who is connected stays so.
+What cannot be read then only the log tells: by a list that is broken everybody comes in who was taken back, by a key
+that is not the certificate's nobody does.
+
+So the rights have a *mark*: a topic, named by what is in all the files, that only the broker's own name may use. Who is
+heard there has proved that the broker has read them (``relay.broker_rights``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from relay.broker_rights import MAX_PACKET_BYTES, Rights
+from relay.broker_rights import CONFIGURATION, MAX_PACKET_BYTES, Rights, mark_topic
 from relay.broker_settings import BrokerSettings
+from relay.issued import Identity
 
+ACL = "acl"
 QUEUED_MESSAGES, QUEUED_BYTES = 200_000, 128 * 1024 * 1024
 """Of one session, which is a relay's that is down: a thousand devices for three hours. What comes after that is dropped
 by the broker despite its PUBACK, counted in ``$SYS/broker/publish/messages/dropped``, and sent again by its device,
@@ -21,9 +28,15 @@ INFLIGHT_MESSAGES = 2_000
 """A storm of presses goes to the relay without waiting for each acknowledgement; the embedded broker has the same."""
 
 
-def mosquitto_files(settings: BrokerSettings, folder: Path, rights: Iterable[Rights]) -> dict[str, str]:
-    """The files that make it, by name; certificates and the list of revoked ones come beside them."""
-    return {"love-doorbell.conf": _configuration(settings, folder), "acl": _acl(rights)}
+def mosquitto_files(
+    settings: BrokerSettings, folder: Path, rights: Iterable[Rights], own: Identity, beside: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """The files that make it, by name. ``own``: the broker's identity; ``beside``: what comes with them, the
+    authority's certificate and the list of revoked ones."""
+    files = {CONFIGURATION: _configuration(settings, folder).encode(), ACL: _acl(rights).encode(), **beside}
+    topic = mark_topic(files)
+    mark = _acl([Rights(own, says=(topic,), hears=(topic,))])
+    return files | {ACL: files[ACL] + b"\n" + mark.encode()}
 
 
 def _configuration(settings: BrokerSettings, folder: Path) -> str:

@@ -3,18 +3,21 @@
 Seen with 2.15.1: ``verify_and_map`` asks the certificate's mail addresses, names and URIs first, which ours have not,
 then its subject, which must be a user's name. So an identity's number is in it, and who was taken back is no user any
 more; a reload ends their connection, and nobody else's. There are no lists of revoked certificates.
+
+A configuration that it does not take is told by its log alone, so the broker itself is a user, who may use one topic:
+the *mark*, named by what is in all the files (``relay.broker_rights``).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from relay.broker_rights import MAX_PACKET_BYTES, Rights
+from relay.broker_rights import CONFIGURATION, MAX_PACKET_BYTES, Rights, mark_topic
 from relay.broker_settings import BrokerSettings, ClusterSettings
-from relay.issued import BROKER_ALIAS
+from relay.issued import BROKER_ALIAS, Identity
 
 MAX_ACK_PENDING, ACK_WAIT, SYNC_INTERVAL = 2_000, "5s", "1s"
 """As the embedded broker has them, and sim/broker.py says why."""
@@ -24,6 +27,16 @@ HANDSHAKE_S = 5
 """Who has not shown a certificate by then is cut off."""
 MAX_STORE = 8 * 1024**3
 """Of sessions, retained messages and what waits for a relay that is down (bytes)."""
+
+
+def nats_files(
+    settings: BrokerSettings, folder: Path, rights: Iterable[Rights], own: Identity, beside: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """The files that make it. ``own``: the broker's identity; ``beside``: the authority's certificate."""
+    everybody = [*rights]
+    topic = mark_topic({CONFIGURATION: nats_configuration(settings, folder, everybody).encode(), **beside})
+    everybody.append(Rights(own, says=(topic,), hears=(topic,)))
+    return {CONFIGURATION: nats_configuration(settings, folder, everybody).encode(), **beside}
 
 
 def nats_configuration(settings: BrokerSettings, folder: Path, rights: Iterable[Rights]) -> str:

@@ -5,8 +5,11 @@ Every right is a topic filter. What is not here nobody may do.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from doorbell.wire import MAX_PAYLOAD_BYTES, Channel, Topics
 from relay.core.register import Register
@@ -15,6 +18,22 @@ from relay.issued import Identity, IssuedRegister, Purpose
 
 MAX_PACKET_BYTES = MAX_PAYLOAD_BYTES + 2048
 """The largest payload, with a topic of four names (100 + 3 x 63), MQTT's head, and a last will in a CONNECT."""
+
+
+CONFIGURATION = "love-doorbell.conf"
+MARK = "doorbell-read"
+
+
+def mark_topic(files: Mapping[str, bytes]) -> str:
+    """A topic that is named by what is in these files: who is heard there has proved that the broker has read them."""
+    digest = sha256(b"".join(sha256(files[name]).digest() for name in sorted(files))).hexdigest()
+    return f"{MARK}/{digest[:32]}"
+
+
+def mark_in(text: bytes) -> str:
+    """The mark's topic in a broker's file; empty where there is none."""
+    found = re.search(rf"{MARK}[./]([0-9a-f]{{32}})".encode(), text)
+    return f"{MARK}/{found[1].decode()}" if found is not None else ""
 
 
 @dataclass(frozen=True, slots=True)

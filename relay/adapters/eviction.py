@@ -27,7 +27,8 @@ WITHIN_S = 15.0
 REFUSES_WITHIN_S = 1.5
 """TLS 1.3 has a server say no after the client's part is done. NATS ends who says nothing for 2 s."""
 KEEPALIVE_S = 30
-_CONNECT, _CONNACK, _DISCONNECT = 0x10, b"\x20\x02", b"\xe0\x00"
+CONNACK = b"\x20\x02"
+_CONNECT, _DISCONNECT = 0x10, b"\xe0\x00"
 _CLEAN = 0x02
 
 
@@ -41,7 +42,7 @@ def show(broker: MqttSettings, credential: Credential, *, forget: bool) -> bool:
         answer = _knock(broker, credential, forget=forget)
     except OSError as error:
         raise PeerError("no_answer", explain_error(error, broker, WITHIN_S)) from None
-    if len(answer) < 4 or answer[:2] != _CONNACK:
+    if len(answer) < 4 or answer[:2] != CONNACK:
         raise PeerError("no_answer", "the connection was ended without an answer")
     return answer[3] == 0
 
@@ -52,7 +53,7 @@ def is_admitted(broker: MqttSettings, credential: Credential) -> bool:
     Raises ``PeerError`` with plain words where it does not answer, or is not the one we trust.
     """
     try:
-        with _calling(broker, credential) as tls:
+        with calling(broker, credential) as tls:
             tls.settimeout(REFUSES_WITHIN_S)
             return bool(tls.recv(1))
     except TimeoutError:
@@ -66,15 +67,15 @@ def is_admitted(broker: MqttSettings, credential: Credential) -> bool:
 
 
 def _knock(broker: MqttSettings, credential: Credential, *, forget: bool) -> bytes:
-    with _calling(broker, credential) as tls:
-        tls.sendall(_connect(f"{credential.line.name}-{credential.line.number}", forget=forget))
+    with calling(broker, credential) as tls:
+        tls.sendall(connect_packet(f"{credential.line.name}-{credential.line.number}", forget=forget))
         answer = tls.recv(4)
         tls.sendall(_DISCONNECT)
         return answer
 
 
 @contextmanager
-def _calling(broker: MqttSettings, credential: Credential) -> Iterator[ssl.SSLSocket]:
+def calling(broker: MqttSettings, credential: Credential) -> Iterator[ssl.SSLSocket]:
     """TLS with this certificate, which is on a disk only until it is read."""
     with tempfile.TemporaryDirectory(prefix="doorbell-") as folder:
         place = Path(folder) / "identity"
@@ -94,8 +95,8 @@ def _calling(broker: MqttSettings, credential: Credential) -> Iterator[ssl.SSLSo
         yield tls
 
 
-def _connect(client_id: str, *, forget: bool) -> bytes:
-    """MQTT 3.1.1, 3.1; the name is short enough for a length of one byte."""
+def connect_packet(client_id: str, *, forget: bool) -> bytes:
+    """CONNECT of MQTT 3.1.1, section 3.1; the name is short enough for a length of one byte."""
     flags = _CLEAN if forget else 0
     name = client_id.encode()
     body = b"\x00\x04MQTT\x04" + bytes([flags]) + KEEPALIVE_S.to_bytes(2, "big") + len(name).to_bytes(2, "big") + name

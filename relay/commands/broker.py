@@ -20,8 +20,9 @@ from doorbell.wire import Topics
 from relay.broker_files import BrokerFolder
 from relay.broker_rights import Access, access_of
 from relay.broker_settings import BrokerKind, BrokerSettings
+from relay.commands.broker_proof import prove_read
 from relay.commands.setting import DEFAULT_CONFIG, ConfigOption, Setting, enter
-from relay.issued import Purpose
+from relay.issued import Identity, Purpose
 from relay.texts import authority as say_authority
 from relay.texts import broker as say
 from relay.texts.refusal import RefusalError
@@ -127,8 +128,8 @@ class Plan:
     place: BrokerFolder
     files: dict[str, bytes]
     access: Access
-    ends_in_days: int
-    """The broker's own certificate."""
+    own: Identity
+    """The broker's."""
 
 
 def make_plan(
@@ -147,8 +148,8 @@ def make_plan(
     with setting.store() as store:
         _, register = store.load_register()
     access = access_of(register, issued, Topics(setting.settings.mqtt.prefix), now)
-    files = place.wanted(access, authority.ca, authority.revocation_list())
-    return Plan(place, files, access, (own.until - now).days)
+    files = place.wanted(own, access, authority.ca, authority.revocation_list())
+    return Plan(place, files, access, own)
 
 
 def tell_written(setting: Setting, plan: Plan, written: list[str]) -> None:
@@ -163,14 +164,15 @@ def tell_written(setting: Setting, plan: Plan, written: list[str]) -> None:
     for text, names in ((say.WITHOUT_IDENTITY, access.without_identity), (say.UNREGISTERED, access.unregistered)):
         if names:
             setting.warn(text, count=len(names), names=_some(names))
-    if plan.ends_in_days < SOON_DAYS:
-        setting.warn(say.CERTIFICATE_ENDS, days=plan.ends_in_days)
+    ends_in_days = (plan.own.until - datetime.now(UTC)).days
+    if ends_in_days < SOON_DAYS:
+        setting.warn(say.CERTIFICATE_ENDS, days=ends_in_days)
 
 
 def make_effective(
     setting: Setting, authority: Authority, plan: Plan, unit: str | None = None, pid_file: Path | None = None
 ) -> None:
-    """Tell the broker to read its files, and end the connections of those who were taken back since the last time."""
+    """Have the broker read its files, see that it has, and end the connections of those who were taken back since."""
     settings = plan.place.settings
     if unit is not None or (pid_file is None and settings.unit is not None):
         _reload_unit(unit or settings.unit or "")
@@ -179,6 +181,7 @@ def make_effective(
     else:
         raise RefusalError(say.NO_WAY_TO_RELOAD)
     setting.out.print(setting.say(say.RELOADED))
+    prove_read(setting, authority, plan.place, plan.own)
     _cut(setting, authority, plan)
 
 

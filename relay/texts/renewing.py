@@ -43,7 +43,29 @@ NOT_ASKED = Text(
     "{host} could not be asked whether it takes the new certificate: {reason}",
 )
 
+PROVED = Text("已核实：它用的就是这些文件", "proved: it uses these very files")
+NOT_PROVED = Text(
+    "没有能核实消息代理是否已读到新文件：{reason}",
+    "it could not be seen whether the broker has read its files: {reason}",
+)
+
 # Complaints
+NOT_READ = Text(
+    "消息代理没有读到新文件（{what}）；请看它的日志，必要时重启它",
+    "the broker has not read its files ({what}): see its log, and restart it if it must be",
+)
+SHOWS_ANOTHER = Text(
+    "消息代理出示的仍是旧证书，没有读到新文件；请看它的日志，必要时重启它",
+    "the broker shows another certificate than lies in its folder: see its log, and restart it if it must be",
+)
+OLD_RIGHTS = Text(
+    "消息代理用的仍是旧权限，没有读到新文件；请看它的日志，必要时重启它",
+    "the broker has not read the new rights: see its log, and restart it if it must be",
+)
+OLD_LIST = Text(
+    "消息代理仍放已吊销的证书进来，没有读到吊销列表；请看它的日志，必要时重启它",
+    "the broker lets in what was taken back, so it has not read the list: see its log, and restart it if it must be",
+)
 CANNOT_READ = Text("不能读 {path}：{reason}", "cannot read {path}: {reason}")
 NOT_WRITTEN = Text(
     "{name} 的新证书没有写入 {path}（{reason}）；旧的照常可用",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -216,7 +217,12 @@ def test_a_nats_server_gets_one_file_in_which_those_who_stand_are_users(walled: 
     assert (code, "nats-server -c" in out) == (0, True)
     told = json.loads((walled.folder / "broker" / "love-doorbell.conf").read_text("utf-8"))
     users = told["authorization"]["users"]
-    assert [one["user"].partition("CN=")[2] for one in users] == ["bell-peng", "button-liu", "relay-test"]
+    assert [one["user"].partition("CN=")[2] for one in users] == [
+        "bell-peng",
+        "button-liu",
+        "relay-test",
+        "broker.first",
+    ]
     assert users[0]["permissions"] == {
         "publish": {
             "allow": [f"doorbell.v1.xihushan.bell-peng.{what}" for what in ("event", "reported", "online", "peer.*")]
@@ -233,7 +239,12 @@ def test_a_nats_server_gets_one_file_in_which_those_who_stand_are_users(walled: 
     assert walled.run("broker", "config", "--check")[0] == 1
     assert walled.run("broker", "config")[0] == 0
     again = json.loads((walled.folder / "broker" / "love-doorbell.conf").read_text("utf-8"))["authorization"]["users"]
-    assert (len(again), again[0]["user"] != users[0]["user"], again[1:]) == (3, True, users[1:])
+    assert (len(again), again[0]["user"] != users[0]["user"], again[1:3]) == (4, True, users[1:3])
+    for told_users in (users, again):
+        rights = told_users[3]["permissions"]
+        assert rights["subscribe"]["allow"] == [*rights["publish"]["allow"], "$MQTT.sub.>"]
+        assert re.fullmatch(r"doorbell-read\.[0-9a-f]{32}", rights["publish"]["allow"][0])
+    assert users[3]["permissions"] != again[3]["permissions"], "the mark is that of the whole configuration"
 
 
 @pytest.mark.parametrize("kind", ["mosquitto", "nats"])

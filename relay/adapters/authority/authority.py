@@ -201,18 +201,17 @@ class Authority:
         return min(now + x509.LASTS, self.issuing[-1].until)
 
     def passing(self, one: Identity) -> Credential:
-        """A certificate of this identity that is good for a quarter of an hour: to take its place at a broker, or to
-        be refused by it.
+        """A client's certificate of this identity that is good for a quarter of an hour: to take its place at a broker,
+        or to be refused by it.
 
         It is in no register, and nothing of it is kept: whoever was taken back has no rights at a broker.
         """
-        now, key = self._now(), new_key()
-        line = one.newest.model_copy(
-            update={"serial": _serial(), "since": now - x509.BACKDATED, "until": now + PASSING}
-        )
-        signer = self._signer(now)
-        chain = x509.pem_of(x509.make_certificate(signer, line, key.public_key())) + x509.pem_of(signer.certificate)
-        return Credential(line, chain, self.ca, pack_key(key, None))
+        return self._passing(one.newest, _serial(), self._signer(self._now()))
+
+    def twin(self, line: Issued) -> Credential:
+        """The same with a certificate's own serial number: who has read the list in which that one is refuses this."""
+        issuing = next(one for one in self.issuing if one.number == line.issuer)
+        return self._passing(line, line.serial, self._signer_of(issuing))
 
     def revocation_list(self) -> bytes:
         """The lists of all issuing authorities that have not ended, PEM: exactly what the register says."""
@@ -271,6 +270,13 @@ class Authority:
             self._add(register, size, line)
             chain = x509.pem_of(made) + x509.pem_of(signer.certificate)
             return Credential(line, chain, self.ca, packed)
+
+    def _passing(self, line: Issued, serial: str, signer: x509.Signer) -> Credential:
+        now, key = self._now(), new_key()
+        good = {"since": now - x509.BACKDATED, "until": now + PASSING}
+        made = line.model_copy(update={"serial": serial, "purpose": Purpose.DEVICE, **good})
+        chain = x509.pem_of(x509.make_certificate(signer, made, key.public_key())) + x509.pem_of(signer.certificate)
+        return Credential(made, chain, self.ca, pack_key(key, None))
 
     def _signer(self, now: datetime) -> x509.Signer:
         issuing = self.issuing[-1]
