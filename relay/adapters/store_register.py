@@ -2,6 +2,7 @@
 
 Names, telephone numbers, addresses and the URLs of hooks (which may hold a password) are sealed. What cannot be opened
 is read as the id of its row, so that a bell rings without a name rather than not at all; ``store verify`` tells of it.
+A policy that cannot be read is that of the product for a press, until the register is imported again.
 
 Whoever writes holds the database, and no press is committed meanwhile: 100,000 households need some seconds.
 """
@@ -9,16 +10,21 @@ Whoever writes holds the database, and no press is committed meanwhile: 100,000 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Delete, Table, bindparam, select
 
 from doorbell.wire import AlarmKind
 from relay.adapters import store_schema as schema
 from relay.adapters.sealing import Seal
 from relay.adapters.store_rows import policy_json, read_policy
+from relay.core.policy import DEFAULT_POLICIES, Policy
 from relay.core.register import Community, Device, DeviceRole, Group, Hook, Household, Person, Register
 from relay.register_changes import compare_registers
+
+_log = structlog.get_logger("relay")
 
 MAX_GONE = 20
 """For each household or person that is gone the database looks through all that could refer to it (0.1 s in a million):
@@ -96,8 +102,16 @@ def read_register(connection: Connection, seal: Seal) -> Register:
             Hook(r.id, r.community, opened(schema.hook, r, "url"), r.secret_file)
             for r in _rows(connection, schema.hook)
         ),
-        policies={r.id: read_policy(r.body) for r in _rows(connection, schema.policy)},
+        policies=_by_id(_read_policy(r) for r in _rows(connection, schema.policy)),
     )
+
+
+def _read_policy(row: Any) -> Policy:
+    try:
+        return read_policy(row.body)
+    except ValueError:
+        _log.error("policy.unreadable", policy=row.id)
+        return replace(DEFAULT_POLICIES[AlarmKind.HELP], id=row.id)
 
 
 def sealed_place(table: Table, column: str, row: str) -> str:

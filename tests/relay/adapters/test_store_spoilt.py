@@ -14,9 +14,10 @@ import pytest
 from sqlalchemy import event
 
 from doorbell.link import LinkUp
-from doorbell.wire import Topics
+from doorbell.wire import AlarmKind, Topics
 from relay.adapters.store import SqlStore
 from relay.core.alarm import AlarmStage
+from relay.core.policy import DEFAULT_POLICIES
 from relay.database import Place
 from relay.figures import Figures
 from relay.judgement import Ailment, Judgement, judge_readiness
@@ -195,6 +196,22 @@ def listening(store: SqlStore, to: list[str]) -> Iterator[None]:
     event.listen(store._engine, "before_cursor_execute", hear)
     yield
     event.remove(store._engine, "before_cursor_execute", hear)
+
+
+def test_a_policy_that_is_spoilt_is_the_products_and_stops_no_press(
+    house: KeptHouse, allow_error_logs: list[dict[str, Any]]
+) -> None:
+    """It used to end every start of the relay, as a spoilt alarm did."""
+    change(house.database, "UPDATE policy SET body = 'rubbish' WHERE id = 'liu-help'")
+    house.clock.advance(1_000)
+    house.hear(house.event(PENG, "done", 4, alarm=1))
+    house.boot()
+    assert {(line["event"], line["policy"]) for line in allow_error_logs} == {("policy.unreadable", "liu-help")}
+    house.press(5)
+    assert house.rings(PENG) == [(uid(5), "ringing")]
+    assert house.relay.book.by_id[uid(5)].policy.steps == DEFAULT_POLICIES[AlarmKind.HELP].steps
+    house.database.replace_register(neighbourhood())
+    assert house.database.load_register()[1].policies == neighbourhood().policies
 
 
 def test_an_alarm_of_which_nothing_is_known_any_more_is_told_and_the_relay_serves_all_others(
