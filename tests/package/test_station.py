@@ -145,6 +145,7 @@ def test_the_relays_machine(station: Station, tmp_path: Path) -> None:
     a_wrong_setting_is_told_and_waited_for(station)
     what_is_unsound_fails_the_chores_and_a_backup_mends_it(station)
     another_release_takes_over_or_goes_back(station)
+    all_of_it_moves_to_another_machine(station)
     removed_it_leaves_the_data(station)
 
 
@@ -290,6 +291,25 @@ def another_release_takes_over_or_goes_back(station: Station) -> None:
         assert root.inside("/opt/love-doorbell/current").readlink() == first
         assert machine.is_active(RELAY)
         (program / file).write_text(text, "utf-8")
+
+
+def all_of_it_moves_to_another_machine(station: Station) -> None:
+    """Which is this one again, after everything that would not be on another one is gone."""
+    known = alarms(station, "--all")
+    assert known
+    lines = commands("Another machine")
+    packed = next(number for number, line in enumerate(lines) if " tar -cz" in line)
+    for line in lines[: packed + 1]:
+        station.type(line)
+    station.machine.run("sh", "-c", f"rm -r {SETTINGS} {DATA} /etc/mosquitto /var/lib/mosquitto")
+    station.type(commands("Install")[0])  # and, below, once more: as the page says
+    for line in lines[packed + 1 :]:
+        station.type(line)
+    assert '"status": "ok"' in station.follow("Start")
+    assert alarms(station, "--all") == known
+    for unit in (RELAY, WEB, "mosquitto.service", *TIMERS, DAILY):
+        assert station.machine.run("systemctl", "is-enabled", unit) == "enabled"
+    assert station.machine.run("systemctl", "--failed", "--no-legend") == ""
 
 
 def removed_it_leaves_the_data(station: Station) -> None:
