@@ -27,6 +27,8 @@ LONG_S = (0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0, 120.0, 180.0)
 LAG_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Bounds for how late a deadline was looked at: 1 s is what is promised, 10 s across a failover."""
 SIZES = (0.0, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0)
+ENDS_SOON_DAYS, ENDS_NOW_DAYS = 30, 7
+"""A certificate: who renews it may be on holiday, and then it must be today."""
 
 
 @dataclass(frozen=True, slots=True)

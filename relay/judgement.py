@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relay.auditor import INTERVAL_S, Auditor
-from relay.figures import Figures, Gauges
+from relay.figures import ENDS_NOW_DAYS, ENDS_SOON_DAYS, Figures, Gauges
 from relay.loop import PROOF_S
 
 STUCK_S = 15.0
 """The loop turns or tries at least every 5 s (``relay.loop``); taking over a register of 100,000 devices needs 2 s."""
 AUDITOR_SILENT_S = 3 * INTERVAL_S
 SHED_LATELY_S = 60.0
-ENDS_SOON_DAYS, ENDS_NOW_DAYS = 30, 7
-"""A certificate: who renews it may be on holiday, and then it must be today."""
 UNPROVEN_S = 2 * PROOF_S
 """The database has not taken a commit for so long, although one is made every ``PROOF_S`` at the least."""
 

@@ -27,6 +27,8 @@ def web(context: typer.Context, config: ConfigOption = DEFAULT_CONFIG) -> None:
 def run_web(setting: Setting) -> ExitCode:
     """Serve until SIGTERM or SIGINT. Raises ``SetupError`` for what a person must repair."""
     # The relay itself, and every other command, start without all this: 0.5 s and 40 MB.
+    from relay.certificate_watch import CertificateWatch  # noqa: PLC0415
+    from relay.figures import Figures  # noqa: PLC0415
     from relay.links import Signer, read_secret  # noqa: PLC0415
     from relay.passwords import Passwords  # noqa: PLC0415
     from relay.web.app import make_app  # noqa: PLC0415
@@ -40,6 +42,9 @@ def run_web(setting: Setting) -> ExitCode:
         address = listener.getsockname()[:2]
         base_url = settings.base_url or default_url(settings, address[1])
         pages = Pages(store, Passwords(), signer, base_url, settings.times())
+        figures = Figures()
+        certificates = CertificateWatch(setting.settings.mqtt, setting.settings.authority.directory, figures)
+        pages.certificates = lambda: figures.certificates
         keeper = Keeper(pages, head_path(setting))
         more = []
         if settings.oidc is not None:
@@ -48,7 +53,11 @@ def run_web(setting: Setting) -> ExitCode:
             pages.provider = settings.oidc.name
             more.append(oidc_routes(pages, Provider(settings.oidc, base_url)))
         app = make_app(pages, *more, life=keeper.beside)
-        return serve(app, listener, settings, base_url)
+        certificates.start()
+        try:
+            return serve(app, listener, settings, base_url)
+        finally:
+            certificates.close()
 
 
 def listen(settings: WebSettings) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from relay.figures import Whose
 from relay.texts.language import Text
 
 # Every page
@@ -86,6 +87,22 @@ NEVER_HEARD = Text("还没有消息", "not heard yet")
 HOW_FAR = Text("安装到了哪一步", "Installation")
 NEXT_STEP = Text("下一步", "Next")
 NOT_YET = Text("还没有", "not yet")
+CERTIFICATE_ENDS = Text(
+    "{whose}的证书还有 {days} 天到期，到期后按铃听不到：请通知管理中继的人。",
+    "{whose} has a certificate that ends in {days} days; then no press is heard: tell whoever runs the relay.",
+)
+CERTIFICATE_ENDED = Text(
+    "{whose}的证书已经到期，按铃听不到：请立即通知管理中继的人。",
+    "{whose} has a certificate that has ended, and no press is heard: tell whoever runs the relay now.",
+)
+CERTIFICATES_OF: dict[Whose, Text] = {
+    Whose.RELAY: Text("中继", "The relay"),
+    Whose.ISSUING: Text("中继的签发机构", "The relay's issuing authority"),
+    Whose.AUTHORITY: Text("社区证书机构", "The community's authority"),
+    Whose.BROKER: Text("消息代理", "The broker"),
+    Whose.BROKER_ISSUING: Text("消息代理的签发机构", "The broker's issuing authority"),
+    Whose.SIGNING: Text("本机的签发机构", "The issuing authority of this machine"),
+}
 NO_DEVICES = Text("还没有设备。", "There are no devices yet.")
 ID = Text("编号", "Id")
 

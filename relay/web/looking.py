@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -9,7 +10,10 @@ from fastapi.responses import Response
 
 from relay.audit import AuditSearch, AuditWord, some_ids
 from relay.core.register import Device, Household, Register
+from relay.figures import ENDS_SOON_DAYS, CertificateEnds
 from relay.people import EVERYWHERE, Right, Viewer
+from relay.texts import Text
+from relay.texts import web as say
 from relay.web.pages import NotFoundError, Pages
 
 AT_ONCE = 100
@@ -79,6 +83,7 @@ def looking_routes(pages: Pages) -> APIRouter:
             progress=pages.board.of(register, shown),
             page=page,
             more=len(found) > page * AT_ONCE,
+            ends=_ending(pages.certificates()),
         )
 
     @router.get("/d/{device}")
@@ -140,6 +145,12 @@ def audit_routes(pages: Pages) -> APIRouter:
         )
 
     return router
+
+
+def _ending(ends: CertificateEnds) -> list[tuple[Text, int]]:
+    """Whose certificates end soon and in how many days, the first to end first."""
+    soon = sorted((days, whose) for whose, days in ends.days.items() if days < ENDS_SOON_DAYS)
+    return [(say.CERTIFICATES_OF[whose], floor(days)) for days, whose in soon]
 
 
 def _community(homes: list[Household]) -> str | None:

@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from relay.audit import AuditEntry, AuditWord
 from relay.core.register import Register
+from relay.figures import CertificateEnds
 from relay.links import Signer
 from relay.passwords import Passwords
 from relay.people import Account, Reach, Right, Role, Session, SessionTimes, Viewer, helped_households
@@ -80,6 +81,8 @@ class Pages:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     provider: str | None = None
     """What the button of the OpenID provider says."""
+    certificates: Callable[[], CertificateEnds] = CertificateEnds
+    """How long the certificates of relay and broker last still."""
 
     def __post_init__(self) -> None:
         self.safe = self.base_url.startswith("https://")

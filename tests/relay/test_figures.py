@@ -8,10 +8,8 @@ import pytest
 
 from doorbell.broker_order import Need
 from relay.auditor import INTERVAL_S, Auditor
-from relay.figures import CertificateEnds, Figures, Gauges, Spread, Whose
+from relay.figures import ENDS_NOW_DAYS, ENDS_SOON_DAYS, CertificateEnds, Figures, Gauges, Spread, Whose
 from relay.judgement import (
-    ENDS_NOW_DAYS,
-    ENDS_SOON_DAYS,
     STUCK_S,
     UNPROVEN_S,
     Ailment,

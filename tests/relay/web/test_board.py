@@ -13,8 +13,10 @@ from doorbell.link import LinkUp
 from relay.audit import AuditEntry, AuditWord
 from relay.core.journal import LineType
 from relay.core.register import Register
+from relay.figures import CertificateEnds, Whose
 from relay.people import Grant, Role
 from relay.ports import Batch, JournalRow
+from relay.texts.web import CERTIFICATES_OF
 from tests.relay.doubles import PANEL, PENG, WANG, C, House, neighbourhood
 from tests.relay.web.site import NOW, Browser, Site, text_of
 
@@ -168,3 +170,19 @@ def test_a_look_reads_only_what_is_new(
     site.store.replace_register(neighbourhood(without=[WANG]))
     assert row_of(technician, PANEL)[0].startswith("已装好"), "an import begins with the whole journal"
     assert len(read) == 10
+
+
+def test_the_office_sees_whose_certificate_ends_before_it_does(site: Site, house: House, technician: Browser) -> None:
+    site.pages.certificates = lambda: CertificateEnds({Whose.RELAY: 29.9, Whose.BROKER: -0.5, Whose.AUTHORITY: 30.0})
+    seen = text_of(technician.get("/devices"))
+    assert "中继的证书还有 29 天到期" in seen
+    assert "消息代理的证书已经到期" in seen
+    assert seen.index("已经到期") < seen.index("29 天"), "the worst first"
+    assert "社区证书机构" not in seen
+    assert technician.get("/devices").text.count('class="error"') == 2
+    site.pages.certificates = CertificateEnds
+    assert "证书" not in text_of(technician.get("/devices"))
+
+
+def test_every_certificate_has_a_word() -> None:
+    assert set(CERTIFICATES_OF) == set(Whose)
