@@ -23,6 +23,9 @@ __all__ = ["authority", "calendar", "cheap"]
 STEPS = ("open", "fsync", "replace", "symlink", "unlink", "fchown")
 """What the replacing does to a disk; before each of them the program may be killed."""
 
+SOMEBODY = 4321
+"""The account of a relay, for tests that run as root."""
+
 
 class Pair:
     """An identity on a disk, and the one that is to take its place."""
@@ -86,8 +89,12 @@ def test_a_kill_before_each_touch_of_the_disk_leaves_a_pair_that_matches(tmp_pat
     while True:
         pair = Pair(tmp_path / str(step), authority)
         authority.revoke("relay-town", Why.REPLACED)  # the next turn's is another
+        if os.geteuid() == 0:
+            os.chown(pair.files.key, SOMEBODY, SOMEBODY)
+        owner = pair.files.key.stat().st_uid
         killed = killed_before(step, pair.replace)
         shown.append(pair.shown())
+        assert pair.files.key.stat().st_uid == owner, "or the relay could not read it"
         pair.replace()
         assert pair.shown() == "new", "the next run ends what was begun"
         if not killed:
@@ -167,13 +174,13 @@ def test_what_cannot_be_written_leaves_the_old_one(pair: Pair, tmp_path: Path) -
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_root_writes_belongs_to_whom_it_belonged(pair: Pair, authority: Authority) -> None:
     """The timer runs as root, and the relay must be able to read its key and to write in the authority's folder."""
-    somebody, other = 4321, 4322
-    os.chown(pair.files.key, somebody, somebody)
+    other = 4322
+    os.chown(pair.files.key, SOMEBODY, SOMEBODY)
     os.chown(authority.folder, other, other)
     for path in authority.folder.iterdir():
         os.chown(path, other, other)
     (authority.folder / "lock").unlink()
     authority.revoke("relay-town", Why.REPLACED)
     pair.replace()
-    assert {path.stat().st_uid for path in (pair.files.key, pair.files.certificate)} == {somebody}
+    assert {path.stat().st_uid for path in (pair.files.key, pair.files.certificate)} == {SOMEBODY}
     assert {path.stat().st_uid for path in authority.folder.iterdir()} == {other}
