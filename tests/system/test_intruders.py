@@ -70,7 +70,8 @@ def test_a_nats_server_that_has_not_read_its_configuration_is_told(
     fortress: Fortress, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Or whoever was taken back would be thought to be out."""
-    monkeypatch.setattr("relay.commands.broker.RELOADED_WITHIN_S", 0.0)
+    for patience in ("broker_proof.READ_WITHIN_S", "broker.RELOADED_WITHIN_S"):
+        monkeypatch.setattr(f"relay.commands.{patience}", 0.0)
     right = fortress.folder / "broker.pid"
     with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE) as deaf:
         assert deaf.stdout is not None
