@@ -46,7 +46,7 @@ test-slow: setup test-deps ## the storm (SEEDS=2000), the kill table, the broker
 	@storm=$$(mktemp); nice -n 19 $(BIN)/doorbell-sim storm --seeds $(SEEDS) >"$$storm" 2>&1 & running=$$!; tests=0; \
 	  THOROUGH=yes $(BIN)/pytest -q -n 4 --dist loadgroup -m "(slow or thorough) and not virtual_pi and not fault_table" --ignore=tests/package $(ARGS) || tests=$$?; \
 	  stormed=0; wait $$running || stormed=$$?; cat "$$storm"; rm -f "$$storm"; exit $$((tests | stormed))
-	@$(BIN)/pytest -q -n 4 -m slow tests/package
+	@$(BIN)/pytest -q -n 2 -m slow tests/package
 
 .PHONY: million
 million: setup ## a million presses for help under faults, hours long; goes on where it was ended; ARGS="--jobs 1"
