@@ -10,7 +10,6 @@ older than ``TOLERANCE_S``: a clock that was set moves every deadline within a s
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ import structlog
 
 from doorbell.logs import LogOnce
 from doorbell.wire import format_time
+from relay.looker import Looker
 from relay.ports import AuditFound, Forgotten, StoreError
 
 INTERVAL_S = 20.0
@@ -41,7 +41,7 @@ class Evidence(Protocol):
         ...
 
 
-class Auditor:
+class Auditor(Looker):
     """``start`` it beside the relay; any thread may read what it found.
 
     ``tell`` gets an ``AuditFound`` after every look that confirms something; ``now`` is aware UTC; ``monotonic``
@@ -56,6 +56,7 @@ class Auditor:
         now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__("auditor")
         self._evidence = evidence
         self._tell = tell
         self._now = now
@@ -69,28 +70,12 @@ class Auditor:
         """When it last looked with success; before the first time, when it was made."""
         self._suspected: Mapping[str, Forgotten] = {}
         self._told: set[str] = set()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="auditor", daemon=True)
 
-    def start(self) -> None:
-        """Look every ``INTERVAL_S`` from now on."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Look no more; a look that runs is waited for, a second at the most."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=1.0)
-
-    def _run(self) -> None:
-        wait_s = 0.0
-        while not self._stop.wait(wait_s):
-            try:
-                wait_s = self.look()
-            except Exception:  # noqa: BLE001 - a bug in the auditor must not end it: its silence would be one more
-                self._failed()
-                self._log.error("auditor.crashed", exc_info=True)
-                wait_s = INTERVAL_S
+    def crashed(self) -> float:
+        """See ``Looker``."""
+        self._failed()
+        self._log.error("auditor.crashed", exc_info=True)
+        return INTERVAL_S
 
     def look(self) -> float:
         """One look; returns how many seconds to wait before the next."""

@@ -10,7 +10,6 @@ surely passed, so that a clock ahead of all times alarms nobody; and that the cl
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import floor, inf
@@ -29,12 +28,12 @@ from doorbell.reasons import explain_error
 from doorbell.settings import MqttSettings
 from doorbell.wire import format_time
 from relay.figures import CertificateEnds, Figures, Whose
+from relay.looker import Looker
 
 LOOK_S = 3600.0
 """A renewed certificate must not be told of for long as one that ends; a look is one handshake with each broker."""
 LOOK_AGAIN_S = 60.0
 """While something could not be seen: a broker starts together with its relay."""
-TAKE_UP_S = 10.0
 TOLD_DAYS = 60
 TELL_EVERY_S = 86_400.0
 _DAY = timedelta(days=1)
@@ -43,11 +42,10 @@ Show = Callable[[MqttSettings, float], tuple[bytes, ...]]
 """The chain that a broker shows; ``doorbell.dial.ask_chain``."""
 
 
-class CertificateWatch:
+class CertificateWatch(Looker):
     """``start`` it beside the relay. Without that, ``look`` is one look, which returns the seconds to the next.
 
     ``authority``: the authority's folder, which need not be there. ``synced``: whether NTP has set the clock.
-    ``take_up``: called every ``TAKE_UP_S``, see ``relay.taking_up``.
     """
 
     def __init__(
@@ -59,43 +57,23 @@ class CertificateWatch:
         show: Show = ask_chain,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         synced: Callable[[], bool] = clock_is_synced,
-        take_up: Callable[[], object] = lambda: None,
     ) -> None:
+        super().__init__("certificates")
         self._brokers = mqtt.brokers()
         self._authority = authority
         self._figures = figures
         self._show = show
         self._now = now
-        self._take_up = take_up
         self._doubt = ClockDoubt(synced, now)
         self._log = structlog.get_logger("relay.certificates").bind()
         self._complaints: dict[str, LogOnce] = {}
         self._shown: dict[MqttSettings, tuple[bytes, ...]] = {}
         self._told_s: dict[tuple[str, str], float] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="certificates", daemon=True)
 
-    def start(self) -> None:
-        """Look now, and every ``LOOK_S``."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Look no more; a look that runs is waited for, a second at the most."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=1.0)
-
-    def _run(self) -> None:
-        left_s = 0.0
-        while not self._stop.wait(min(left_s, TAKE_UP_S)):
-            left_s -= TAKE_UP_S
-            try:
-                if left_s <= 0:
-                    left_s = LOOK_S
-                    left_s = self.look()
-                self._take_up()
-            except Exception:  # noqa: BLE001 - a bug in the watch must not end it: certificates would run out unseen
-                self._log.error("certificates.crashed", exc_info=True)
+    def crashed(self) -> float:
+        """See ``Looker``."""
+        self._log.error("certificates.crashed", exc_info=True)
+        return LOOK_S
 
     def look(self) -> float:
         """One look; returns how many seconds to wait before the next."""

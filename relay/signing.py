@@ -6,7 +6,6 @@ requests wait for ``doorbell-relay authority renewals --sign`` on a machine that
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -17,6 +16,7 @@ from doorbell.errors import DoorbellError
 from doorbell.logs import LogOnce
 from relay.core.renewal import Renewal, RenewalRow
 from relay.figures import Figures
+from relay.looker import Looker
 from relay.texts.refusal import RefusalError
 
 LOOK_S = 10.0
@@ -63,7 +63,7 @@ def sign_waiting(
     return done
 
 
-class Clerk:
+class Clerk(Looker):
     """Signs beside a relay, on a thread of its own, from ``start`` to ``close``.
 
     ``authority``: a way to sign, or None where there is no authority; asked when a request waits. ``figures``: where
@@ -77,39 +77,34 @@ class Clerk:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         figures: Figures | None = None,
     ) -> None:
+        super().__init__("clerk", first_s=LOOK_S)
         self._figures = figures or Figures()
         self._requests = requests
         self._authority = authority
         self._now = now
         self._log = structlog.get_logger("relay.signing").bind()
         self._complaints = LogOnce(self._log)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="clerk", daemon=True)
 
-    def start(self) -> None:
-        """Look every ``LOOK_S`` from now on."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Look no more; one signature that is under way is waited for, a second at the most."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=1.0)
-
-    def look(self) -> None:
-        """One look."""
+    def look(self) -> float:
+        """One look, every ``LOOK_S``."""
         try:
             self._figures.renewals_waiting = len(self._requests.renewals(state=Renewal.WAITING))
             if not self._figures.renewals_waiting:
-                return
+                return LOOK_S
             if (sign := self._authority()) is None:
                 self._complaints.warning("renewal.waits", reason="the issuing key is not on this machine")
-                return
+                return LOOK_S
             sign_waiting(self._requests, sign, self._now(), self._count)
         except (DoorbellError, RefusalError) as error:
             self._complaints.warning("renewal.cannot_sign", reason=str(error))
-            return
+            return LOOK_S
         self._complaints.clear()
+        return LOOK_S
+
+    def crashed(self) -> float:
+        """See ``Looker``."""
+        self._log.error("renewal.clerk_crashed", exc_info=True)
+        return LOOK_S
 
     def _count(self, state: Renewal) -> None:
         figures = self._figures
@@ -118,10 +113,3 @@ class Clerk:
             figures.renewals_signed += 1
         else:
             figures.renewals_refused += 1
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_S):
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001 - a bug in the clerk must not end it: certificates would run out unseen
-                self._log.error("renewal.clerk_crashed", exc_info=True)

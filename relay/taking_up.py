@@ -13,7 +13,9 @@ from typing import Protocol
 import structlog
 
 from doorbell.broker_order import Need
+from relay.looker import Looker
 
+LOOK_S = 10.0
 PATIENCE_S = 86_400.0
 """A town that is never idle for a day: a gap of some milliseconds is better than a certificate nobody has tried."""
 REASON = "our certificate was renewed"
@@ -31,8 +33,8 @@ class Renewable(Protocol):
         ...
 
 
-class TakeUp:
-    """Call it from time to time, on a thread that may read files.
+class TakeUp(Looker):
+    """Looks every ``LOOK_S``, on a thread that may read files.
 
     ``need``: what the connection is needed for. ``waiting``: inputs that wait for the relay's loop, by lane.
     """
@@ -44,16 +46,18 @@ class TakeUp:
         waiting: Callable[[], Mapping[str, int]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__("take-up")
         self._link = link
         self._need = need
         self._waiting = waiting
         self._monotonic = monotonic
         self._since_s: float | None = None
 
-    def __call__(self) -> None:
+    def look(self) -> float:
+        """See ``Looker``."""
         if not self._link.shows_outdated():
             self._since_s = None
-            return
+            return LOOK_S
         now_s = self._monotonic()
         if self._since_s is None:
             self._since_s = now_s
@@ -61,3 +65,9 @@ class TakeUp:
         if idle or now_s - self._since_s >= PATIENCE_S:
             structlog.get_logger("relay.certificates").info("certificate.taken_up", idle=idle)
             self._link.reconnect(REASON)
+        return LOOK_S
+
+    def crashed(self) -> float:
+        """See ``Looker``."""
+        structlog.get_logger("relay.certificates").error("certificate.take_up_crashed", exc_info=True)
+        return LOOK_S

@@ -149,8 +149,8 @@ def run_relay(settings: RelaySettings) -> ExitCode:
             auditor = Auditor(evidence, inbox.put, now=clock.now, monotonic=stopwatch)
             clerk = Clerk(evidence, signing_if_here(settings.authority), figures=figures)
             take_up = TakeUp(link, lambda: runtime.gauges().need, inbox.lengths)
-            certificates = CertificateWatch(settings.mqtt, settings.authority.directory, figures, take_up=take_up)
-            for worker in (auditor, clerk, certificates):
+            certificates = CertificateWatch(settings.mqtt, settings.authority.directory, figures)
+            for worker in (auditor, clerk, certificates, take_up):
                 worker.start()
                 started.callback(worker.close)
             parts = RelayParts(figures, runtime, inbox, auditor, link)

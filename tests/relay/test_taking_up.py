@@ -28,14 +28,14 @@ class Relay:
 def test_an_idle_relay_takes_it_up_at_once_and_once() -> None:
     relay = Relay()
     for _ in range(3):
-        relay.take_up()
+        relay.take_up.look()
     assert relay.reasons == [REASON]
 
 
 def test_a_certificate_that_is_the_same_is_no_reason() -> None:
     relay = Relay()
     relay.outdated = False
-    relay.take_up()
+    relay.take_up.look()
     assert relay.reasons == []
 
 
@@ -43,26 +43,26 @@ def test_a_certificate_that_is_the_same_is_no_reason() -> None:
 def test_a_relay_that_is_needed_waits_but_not_for_ever(need: Need, waiting: int) -> None:
     relay = Relay()
     relay.need, relay.waiting = need, waiting
-    relay.take_up()
+    relay.take_up.look()
     relay.now_s += PATIENCE_S
-    relay.take_up()
+    relay.take_up.look()
     assert relay.reasons == [REASON]
     again = Relay()
     again.need, again.waiting = need, waiting
-    again.take_up()
+    again.take_up.look()
     again.now_s += PATIENCE_S - 1
-    again.take_up()
+    again.take_up.look()
     assert again.reasons == []
     again.need, again.waiting = Need.NONE, 0
-    again.take_up()
+    again.take_up.look()
     assert again.reasons == [REASON]
 
 
 def test_its_patience_begins_anew_with_each_renewal() -> None:
     relay = Relay()
-    relay.take_up()
+    relay.take_up.look()
     relay.now_s += 2 * PATIENCE_S
-    relay.take_up()
+    relay.take_up.look()
     relay.outdated, relay.waiting = True, 1
-    relay.take_up()
+    relay.take_up.look()
     assert relay.reasons == [REASON]
