@@ -109,6 +109,10 @@ _EVENTS: dict[str, tuple[AlarmEvent, ...]] = {
     "volunteer b accepted, heard after the time to arrive": (Accepted("b", "bell-b", _at(-900)),),
     "volunteer a declines": (Declined("a", "bell-a", _at(_NOW_S)),),
     "volunteer b declines": (Declined("b", "bell-b", _at(_NOW_S)),),
+    "volunteer b accepted before she declined, heard after it": (
+        Declined("b", "bell-b", _at(_NOW_S), 9),
+        Accepted("b", "bell-b", _at(_NOW_S - 1), 8),
+    ),
     "everybody whom the step calls declines": (
         Declined("a", "bell-a", _at(_NOW_S)),
         Declined("b", "bell-b", _at(_NOW_S)),
