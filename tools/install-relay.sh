@@ -212,6 +212,14 @@ uninstall() {
     "removed. Settings and identities in /etc/love-doorbell, data and back-ups in $state, and the account $account stay"
 }
 
+case ${1-} in
+  "" | --back | --uninstall) ;;
+  -h | --help)
+    sed -n '2,/^set /s/^# \{0,1\}//p' tools/install-relay.sh
+    exit
+    ;;
+  *) die "不认识：$1。--help 有说明" "unknown: $1. See --help" ;;
+esac
 [ "$(id -u)" -eq 0 ] || die "请用管理员身份：sudo $0" "as root, please: sudo $0"
 command -v systemd-sysusers >/dev/null || die "这台机器没有 systemd：请用 Debian 12 或 13" "this machine has no systemd: take Debian 12 or 13"
 install -d "$home" "$home/releases"
@@ -221,5 +229,4 @@ case ${1-} in
   "") upgrade_or_install ;;
   --back) go_back ;;
   --uninstall) uninstall ;;
-  *) die "不认识：$1。可以写 --back 或 --uninstall" "unknown: $1. There are --back and --uninstall" ;;
 esac

@@ -6,9 +6,9 @@ from relay.texts.language import Text
 
 RENEW_HERE = Text(
     "续期本机上的证书：中继的和消息代理的。身份不变，只换密钥和证书；有效期过了三分之二才换。每天运行一次，"
-    "见 systemd/doorbell-renew.timer。",
+    "见 systemd/doorbell-relay-renew.timer。",
     "Renew the certificates that lie on this machine, the relay's and the broker's: the same identities with new keys, "
-    "once two thirds of their life are over. To be run every day: systemd/doorbell-renew.timer.",
+    "once two thirds of their life are over. To be run every day: systemd/doorbell-relay-renew.timer.",
 )
 RENEW_HERE_EXITS = Text(
     "退出码：0 已续期，或还不用续期；2 需要人来改。",

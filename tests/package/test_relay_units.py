@@ -1,7 +1,9 @@
 """What the units of the relay's machine promise: clean, in a sandbox, the relay first, never giving up."""
 
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +196,22 @@ def test_the_default_settings_find_their_key_in_the_place_that_the_rules_protect
     )
     text = (UNITS / "love-doorbell.tmpfiles").read_text("utf-8")
     assert f"z {settings.privacy.key_file} 0600 love-doorbell love-doorbell" in text
+
+
+@pytest.mark.parametrize(("word", "code"), [("--help", 0), ("--upgrade", 1)])
+def test_the_installation_explains_itself_and_changes_nothing(word: str, code: int) -> None:
+    """Without being root: it has not come to anything that root is needed for."""
+    script = UNITS.parent / "tools/install-relay.sh"
+    command: list[str | Path] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "bash", script, word]
+    done = subprocess.run(command if os.geteuid() == 0 else command[4:], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    told = done.stdout + done.stderr
+    assert ("--back" in told, "--help" in told) == (code == 0, code == 1)
+    assert "as root" not in told
+
+
+def test_every_unit_that_a_text_names_is_there() -> None:
+    texts = "".join(path.read_text("utf-8") for path in (UNITS.parent / "relay/texts").glob("*.py"))
+    named = set(re.findall(r"systemd/([\w.-]+\.(?:service|timer))", texts))
+    assert named
+    assert [name for name in sorted(named) if not (UNITS / name).is_file()] == []
